@@ -1,0 +1,97 @@
+package storage
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// State is the half of the store that a blob lies in.
+type State string
+
+// The two states, which are also the two folders on disk.
+const (
+	// InProgress holds originals, before the work.
+	InProgress State = "inProgress"
+	// Finished holds renditions, after it.
+	Finished State = "finished"
+)
+
+// Ref names one blob. Key is 1 to MaxKey characters of a-z, 0-9, '.', '_' and
+// '-', and starts with a letter or digit (lower case only, so that it means the
+// same on every file system).
+type Ref struct {
+	State State
+	Key   string
+}
+
+// MaxKey bounds the length of a key.
+const MaxKey = 200
+
+// Info describes a stored blob.
+type Info struct {
+	Key      string    `json:"key"`
+	Size     int64     `json:"size"`
+	SHA256   string    `json:"sha256"` // lower-case hex
+	Modified time.Time `json:"modified"`
+}
+
+// Put options say what the caller knows about the bytes it sends.
+type PutOptions struct {
+	// SHA256 is the expected digest in lower-case hex, or "" for unknown. What
+	// differs is refused with fault.Invalid and leaves nothing behind.
+	SHA256 string
+	// Size is the expected length in bytes, or -1 for unknown. Shorter or longer
+	// is refused with fault.Invalid and leaves nothing behind.
+	Size int64
+}
+
+// Span selects bytes of a blob. Offset ≥ 0 counts from the start; Offset < 0
+// selects the last -Offset bytes (all, if there are fewer) and ignores Length.
+// Length < 0 means to the end; a Length beyond the end is cut there.
+type Span struct {
+	Offset, Length int64
+}
+
+// Whole selects all of a blob, also of an empty one.
+var Whole = Span{Offset: 0, Length: -1}
+
+// Object is an open blob. Close Body after use.
+type Object struct {
+	Info
+	// Offset and Length are what Body gives of the blob, in bytes.
+	Offset, Length int64
+	// Body fails with an error, rather than ending, where the blob is damaged or
+	// the connection breaks: only io.EOF after Length bytes means all was well.
+	Body io.ReadCloser
+}
+
+// Page is one page of a list, in rising order of key.
+type Page struct {
+	Blobs []Info `json:"blobs"`
+	// Next is the cursor of the next page, empty on the last one.
+	Next string `json:"next,omitempty"`
+}
+
+// MaxPage bounds the blobs of one page; a limit of 0 means 100.
+const MaxPage = 1000
+
+// Store keeps blobs. All methods are safe for concurrent use. A malformed
+// state, key, span or limit is fault.Invalid, a missing blob fault.NotFound, a
+// store that cannot be reached fault.Unavailable, a full disk fault.StorageFull.
+type Store interface {
+	// Put stores all of r under ref, durably, and gives what it stored. It replaces
+	// what was there, atomically. If r, or the disk, fails, nothing changes.
+	Put(ctx context.Context, ref Ref, r io.Reader, opt PutOptions) (Info, error)
+	// Get opens a blob at a span. A span that starts at or beyond the end (and is
+	// not Whole) is fault.Range. A blob found damaged before its first byte is
+	// given out is fault.Internal; one found later ends the body with an error.
+	Get(ctx context.Context, ref Ref, span Span) (Object, error)
+	// Stat describes a blob without opening it. SHA256 is always set.
+	Stat(ctx context.Context, ref Ref) (Info, error)
+	// Delete removes a blob durably. A missing one is no error: a repeat is safe.
+	Delete(ctx context.Context, ref Ref) error
+	// List gives the blobs of a state with keys above after ("" for the first), at
+	// most limit (0: 100, at most MaxPage). SHA256 may be left empty.
+	List(ctx context.Context, state State, after string, limit int) (Page, error)
+}

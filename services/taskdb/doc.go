@@ -1,0 +1,23 @@
+// Package taskdb is the one truth about every task: its state, who holds it,
+// how often it was tried and what came of it.
+//
+// It promises that a task is on stable storage when Create returns, that a task
+// is held by one attempt at a time, and that every write after a claim names
+// its attempt and is refused when that attempt no longer holds the lease. Each
+// change is published on the event bus after it is durable; the bus is a hint
+// only.
+//
+// The states and the allowed moves between them (see [Moves]):
+//
+//	              claim                finish
+//	notStarted ──────────► inProgress ────────► finished
+//	  ▲  ▲  │                │ │ │ │
+//	  │  │  │cancel   release│ │ │ └──────────► failed
+//	  │  │  ▼          expire│ │ │  fail (final, or too many attempts)
+//	  │  │ cancelled ◄───────┼─┘                  │
+//	  │  └───────────────────┘ fail (retryable)   │
+//	  └───────────────────────────────────────────┘ retry (also from cancelled)
+//
+// It stores no image bytes and decides nothing about images. Memory, SQLite and
+// the HTTP client all pass taskdbtest.
+package taskdb
