@@ -1,0 +1,180 @@
+package imagemaster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagemill/internal/fault"
+	"imagemill/pkg/pipeline"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+)
+
+// NewImage stores the blob first and records the task second, so that a crash
+// in between leaves an orphaned blob, which the sweeper finds, and never a task
+// that points at nothing.
+func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
+	if _, err := pipeline.Parse(u.Pipeline); err != nil {
+		return Accepted{}, pipelineFault(err)
+	}
+	uid, err := uuid.NewV7()
+	if err != nil {
+		return Accepted{}, fmt.Errorf("make image ID: %w", err)
+	}
+	id := uid.String()
+	ref := OriginalRef(id)
+	info, err := s.deps.Blobs.Put(ctx, ref, u.Body, storage.PutOptions{Size: u.Size})
+	if err != nil {
+		return Accepted{}, fmt.Errorf("store original %s: %w", id, err)
+	}
+	if info.Size == 0 {
+		s.discard(ctx, ref)
+		return Accepted{}, fault.New(fault.Invalid, "the body is empty; send the bytes of an image")
+	}
+	// The client may hang up now: what is stored is recorded all the same, within
+	// a time that is well below the age at which the sweeper takes orphans away.
+	rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RecordTimeout)
+	defer cancel()
+	_, err = s.deps.Tasks.Create(rctx, taskdb.NewTask{
+		ID: id, Pipeline: u.Pipeline,
+		Original: taskdb.Blob{Key: ref.Key, Size: info.Size, SHA256: info.SHA256, ContentType: u.ContentType},
+	})
+	if err != nil {
+		// Where the task may have been recorded, the blob must stay: the sweeper decides.
+		if k := fault.KindOf(err); k == fault.Invalid || k == fault.Conflict || k == fault.Overloaded || k == fault.StorageFull {
+			s.discard(ctx, ref)
+		}
+		return Accepted{}, fmt.Errorf("record task %s: %w", id, err)
+	}
+	return Accepted{ID: id}, nil
+}
+
+// pipelineFault gives a pipeline's error a kind and keeps its path.
+func pipelineFault(err error) error {
+	e := fault.New(fault.Invalid, err.Error())
+	if pe, ok := pipeline.AsError(err); ok {
+		e.Public, e.Field = pe.Message, pe.Path
+	}
+	return e
+}
+
+// discard removes a blob that nobody will ask for. A failure is left to the sweeper.
+func (s *Service) discard(ctx context.Context, ref storage.Ref) {
+	if err := s.deps.Blobs.Delete(context.WithoutCancel(ctx), ref); err != nil {
+		s.deps.Log.Warn("discard blob; the sweeper will", "key", ref.Key, "error", err)
+	}
+}
+
+// IsReady reads the truth first, and again after each wake-up.
+func (s *Service) IsReady(ctx context.Context, id string, wait time.Duration) (Status, error) {
+	if err := checkID(id); err != nil {
+		return Status{}, err
+	}
+	w := s.wakes.watch(id)
+	defer w.stop()
+	deadline := time.NewTimer(min(wait, MaxWait))
+	defer deadline.Stop()
+	for {
+		t, err := s.deps.Tasks.Get(ctx, id)
+		if err != nil {
+			return Status{}, fmt.Errorf("get task %s: %w", id, err)
+		}
+		st := statusOf(t)
+		if st.State != StateInProgress || wait <= 0 || !s.await(ctx, w.ready, deadline) {
+			return st, nil
+		}
+	}
+}
+
+// statusOf tells a user about a task.
+func statusOf(t taskdb.Task) Status {
+	st := Status{
+		ID: t.ID, State: userState(t.State), Progress: t.Progress, Created: t.Created, Updated: t.Updated, Attempts: t.Attempt,
+		Original: Picture{ContentType: t.Original.ContentType, Size: t.Original.Size, SHA256: t.Original.SHA256},
+	}
+	for _, f := range t.Failures {
+		st.Failures = append(st.Failures, f.Reason)
+	}
+	if t.State == taskdb.Failed && len(t.Failures) > 0 {
+		st.Error = t.Failures[len(t.Failures)-1].Reason
+	}
+	if r := t.Result; r != nil {
+		st.Progress = 1
+		st.Original.Format, st.Original.Width, st.Original.Height = r.Format, r.Width, r.Height
+		for _, p := range r.Renditions {
+			st.Results = append(st.Results, Picture{
+				Name: p.Name, Format: p.Format, ContentType: p.ContentType,
+				Width: p.Width, Height: p.Height, Size: p.Size, SHA256: p.SHA256,
+			})
+		}
+	}
+	return st
+}
+
+// userState folds the two states before the end into one.
+func userState(s taskdb.State) string {
+	switch s {
+	case taskdb.Finished:
+		return StateFinished
+	case taskdb.Failed:
+		return StateFailed
+	case taskdb.Cancelled:
+		return StateCancelled
+	case taskdb.NotStarted, taskdb.InProgress:
+		return StateInProgress
+	}
+	return StateInProgress
+}
+
+// Get opens what the attempt that finished the task has made.
+func (s *Service) Get(ctx context.Context, id, rendition string, span storage.Span) (Image, error) {
+	if err := checkID(id); err != nil {
+		return Image{}, err
+	}
+	t, err := s.deps.Tasks.Get(ctx, id)
+	if err != nil {
+		return Image{}, fmt.Errorf("get task %s: %w", id, err)
+	}
+	if err := unfinished(t); err != nil {
+		return Image{}, err
+	}
+	r, ok := pick(t.Result.Renditions, rendition)
+	if !ok {
+		return Image{}, fault.Newf(fault.NotFound, "image %s has no rendition %.64q", id, rendition).WithField("rendition")
+	}
+	obj, err := s.deps.Blobs.Get(ctx, storage.Ref{State: storage.Finished, Key: r.Key}, span)
+	if err != nil {
+		return Image{}, fmt.Errorf("open rendition %s: %w", r.Key, err)
+	}
+	return Image{Object: obj, ContentType: r.ContentType, Name: r.Name, Format: r.Format}, nil
+}
+
+// unfinished says why a task has nothing to download; nil if it has.
+func unfinished(t taskdb.Task) error {
+	st := statusOf(t)
+	switch st.State {
+	case StateFinished:
+		return nil
+	case StateFailed:
+		return fault.Newf(fault.Unprocessable, "the image could not be processed: %s", st.Error).WithState(st.State)
+	}
+	return fault.Newf(fault.Conflict, "image %s is %s", t.ID, st.State).WithState(st.State)
+}
+
+func pick(all []taskdb.Rendition, name string) (taskdb.Rendition, bool) {
+	for _, r := range all {
+		if name == "" || r.Name == name {
+			return r, true
+		}
+	}
+	return taskdb.Rendition{}, false
+}
+
+// compile-time proof that the service and its client keep the contract.
+var (
+	_ Master = (*Service)(nil)
+	_ Master = (*Client)(nil)
+)

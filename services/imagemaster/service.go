@@ -1,0 +1,74 @@
+package imagemaster
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/labstack/echo/v4"
+
+	"imagemill/internal/config"
+	"imagemill/internal/events"
+	"imagemill/internal/rungroup"
+	"imagemill/internal/serve"
+	"imagemill/pkg/discovery"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+)
+
+// Deps is what an imagemaster works with.
+type Deps struct {
+	Log               *slog.Logger
+	Instance, Version string
+	Registry          discovery.Registry // announces this instance; may be nil
+	Tasks             taskdb.Store
+	Blobs             storage.Store
+	Events            events.Bus
+	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
+	Missing func() []string
+	// Services is what /services shows; may be nil.
+	Services func() map[string][]discovery.Instance
+}
+
+// Service is one imagemaster. Make it with [New].
+type Service struct {
+	cfg    Config
+	deps   Deps
+	wakes  *wakes
+	server *serve.Server
+}
+
+// New checks and assembles; it opens nothing.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Log == nil || deps.Tasks == nil || deps.Blobs == nil || deps.Events == nil {
+		return nil, errors.New("imagemaster: Deps needs Log, Tasks, Blobs and Events")
+	}
+	s := &Service{cfg: cfg, deps: deps, wakes: newWakes()}
+	var err error
+	s.server, err = serve.New(cfg.Serve, serve.App{
+		Service: "imagemaster", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
+		Effective: config.Effective(cfg),
+	})
+	return s, err
+}
+
+// Run serves until ctx is done. The sweeper stops after the server, since its
+// work is safe to break off anywhere.
+func (s *Service) Run(ctx context.Context) error {
+	cancel := s.deps.Events.Subscribe(s.wakes.event)
+	defer cancel()
+	var g rungroup.Group
+	g.Add("sweeper", s.sweep)
+	g.Add("http", s.server.Run)
+	return g.Run(ctx)
+}
+
+// Handler is the whole handler, for tests that bring their own listener.
+func (s *Service) Handler() *echo.Echo {
+	e, _ := s.server.Handler().(*echo.Echo)
+	return e
+}

@@ -1,0 +1,112 @@
+package imagemaster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"imagemill/internal/fault"
+	"imagemill/services/taskdb"
+)
+
+// GetWork claims, and where there is nothing, waits for a wake-up and claims
+// again. It registers before it claims, so that no wake-up falls in between.
+func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
+	if r.Worker == "" || len(r.Worker) > 200 {
+		return nil, fault.New(fault.Invalid, "must be 1 to 200 characters").WithField("worker")
+	}
+	if r.Max < 1 || r.Max > taskdb.MaxClaim {
+		return nil, fault.Newf(fault.Invalid, "must be 1 to %d", taskdb.MaxClaim).WithField("max")
+	}
+	deadline := time.NewTimer(min(max(r.Wait, 0), MaxWait))
+	defer deadline.Stop()
+	for {
+		w := s.wakes.queueUp()
+		tasks, err := s.deps.Tasks.Claim(ctx, taskdb.Claim{Worker: r.Worker, Max: r.Max})
+		if err != nil {
+			w.stop()
+			return nil, fmt.Errorf("claim for %s: %w", r.Worker, err)
+		}
+		if len(tasks) > 0 {
+			// There may be more than one caller could take: the next one looks too.
+			w.stop()
+			s.wakes.next()
+			return s.handOver(ctx, tasks)
+		}
+		again := r.Wait > 0 && s.await(ctx, w.ready, deadline)
+		w.stop()
+		if !again {
+			return nil, nil
+		}
+	}
+}
+
+// handOver turns tasks into work, unless the caller has gone: then they are
+// released at once, rather than waited for until their leases run out.
+func (s *Service) handOver(ctx context.Context, tasks []taskdb.Task) ([]Work, error) {
+	if err := ctx.Err(); err != nil {
+		s.release(ctx, tasks)
+		return nil, err
+	}
+	work := make([]Work, len(tasks))
+	for i, t := range tasks {
+		work[i] = Work{
+			ID: t.ID, Attempt: t.Attempt, Pipeline: t.Pipeline, Original: t.Original,
+			LeaseMillis: s.cfg.Lease.Milliseconds(),
+		}
+	}
+	return work, nil
+}
+
+func (s *Service) release(ctx context.Context, tasks []taskdb.Task) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	for _, t := range tasks {
+		if err := s.deps.Tasks.Release(ctx, taskdb.Lease{ID: t.ID, Attempt: t.Attempt}); err != nil {
+			s.deps.Log.Warn("release task of a caller that left", "taskId", t.ID, "error", err)
+		}
+	}
+}
+
+// WorkProgress renews the lease.
+func (s *Service) WorkProgress(ctx context.Context, p ProgressReport) error {
+	_, err := s.deps.Tasks.Renew(ctx, taskdb.Lease{ID: p.ID, Attempt: p.Attempt}, p.Progress)
+	return wrapTask("renew", p.ID, err)
+}
+
+// WorkFinished takes the result of the attempt that holds the lease.
+func (s *Service) WorkFinished(ctx context.Context, w FinishedWork) error {
+	if len(w.Result.Renditions) == 0 {
+		return fault.New(fault.Invalid, "must name at least one rendition").WithField("result.renditions")
+	}
+	for i, r := range w.Result.Renditions {
+		if want := RenditionRef(w.ID, w.Result.Attempt, r.Name).Key; r.Key != want {
+			return fault.Newf(fault.Invalid, "must be %s", want).WithField(fmt.Sprintf("result.renditions[%d].key", i))
+		}
+	}
+	_, err := s.deps.Tasks.Finish(ctx, w.ID, w.Result)
+	return wrapTask("finish", w.ID, err)
+}
+
+// WorkFailed takes the failure of the attempt that holds the lease.
+func (s *Service) WorkFailed(ctx context.Context, w FailedWork) error {
+	if w.Reason == "" {
+		return fault.New(fault.Invalid, "must say what went wrong").WithField("reason")
+	}
+	_, err := s.deps.Tasks.Fail(ctx, w.ID, taskdb.Failure{
+		Attempt: w.Attempt, Worker: w.Worker, Reason: w.Reason, Retryable: w.Retryable, Died: w.Died,
+	})
+	return wrapTask("fail", w.ID, err)
+}
+
+// WorkReleased gives a task back.
+func (s *Service) WorkReleased(ctx context.Context, l taskdb.Lease) error {
+	return wrapTask("release", l.ID, s.deps.Tasks.Release(ctx, l))
+}
+
+func wrapTask(verb, id string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s task %s: %w", verb, id, err)
+	}
+	return nil
+}
