@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"imagemill/internal/byterange"
 )
 
 // State is the half of the store that a blob lies in.
@@ -19,7 +21,7 @@ const (
 
 // Ref names one blob. Key is 1 to MaxKey characters of a-z, 0-9, '.', '_' and
 // '-', and starts with a letter or digit (lower case only, so that it means the
-// same on every file system).
+// same on every file system; [Ref.Validate] says what else that asks for).
 type Ref struct {
 	State State
 	Key   string
@@ -30,9 +32,11 @@ const MaxKey = 200
 
 // Info describes a stored blob.
 type Info struct {
-	Key      string    `json:"key"`
-	Size     int64     `json:"size"`
-	SHA256   string    `json:"sha256"` // lower-case hex
+	Key    string `json:"key"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"` // lower-case hex
+	// Modified is when the blob was stored; over HTTP, Get and Stat know it to
+	// the second only.
 	Modified time.Time `json:"modified"`
 }
 
@@ -46,15 +50,11 @@ type PutOptions struct {
 	Size int64
 }
 
-// Span selects bytes of a blob. Offset ≥ 0 counts from the start; Offset < 0
-// selects the last -Offset bytes (all, if there are fewer) and ignores Length.
-// Length < 0 means to the end; a Length beyond the end is cut there.
-type Span struct {
-	Offset, Length int64
-}
+// Span selects bytes of a blob: a first byte and how many, or the last so many.
+type Span = byterange.Span
 
 // Whole selects all of a blob, also of an empty one.
-var Whole = Span{Offset: 0, Length: -1}
+func Whole() Span { return byterange.Whole() }
 
 // Object is an open blob. Close Body after use.
 type Object struct {
@@ -76,16 +76,21 @@ type Page struct {
 // MaxPage bounds the blobs of one page; a limit of 0 means 100.
 const MaxPage = 1000
 
+const defaultPage = 100
+
 // Store keeps blobs. All methods are safe for concurrent use. A malformed
 // state, key, span or limit is fault.Invalid, a missing blob fault.NotFound, a
 // store that cannot be reached fault.Unavailable, a full disk fault.StorageFull.
 type Store interface {
 	// Put stores all of r under ref, durably, and gives what it stored. It replaces
-	// what was there, atomically. If r, or the disk, fails, nothing changes.
+	// what was there, atomically. If r, or the disk, fails, nothing changes; the
+	// error wraps r's own. Put does not touch r after it has returned. A negative
+	// opt.Size means unknown, so the zero PutOptions announce an empty blob.
 	Put(ctx context.Context, ref Ref, r io.Reader, opt PutOptions) (Info, error)
 	// Get opens a blob at a span. A span that starts at or beyond the end (and is
 	// not Whole) is fault.Range. A blob found damaged before its first byte is
-	// given out is fault.Internal; one found later ends the body with an error.
+	// given out is fault.Internal; one found later ends the body with an error
+	// before its last byte.
 	Get(ctx context.Context, ref Ref, span Span) (Object, error)
 	// Stat describes a blob without opening it. SHA256 is always set.
 	Stat(ctx context.Context, ref Ref) (Info, error)
