@@ -60,6 +60,8 @@ type Error struct {
 	Field string
 	// State is the task state that a Conflict or Unprocessable speaks of.
 	State string
+	// ID is the image that the error speaks of, or empty.
+	ID string
 	// RetryAfter is how long a client should wait; 0 says nothing.
 	RetryAfter time.Duration
 	// Err is the private cause, for the log only. It may be nil.
@@ -102,6 +104,9 @@ func (e *Error) WithField(path string) *Error { e.Field = path; return e }
 
 // WithState names the task state that the error speaks of and returns e.
 func (e *Error) WithState(state string) *Error { e.State = state; return e }
+
+// WithID names the image that the error speaks of and returns e.
+func (e *Error) WithID(id string) *Error { e.ID = id; return e }
 
 // WithRetryAfter says how long the client should wait and returns e.
 func (e *Error) WithRetryAfter(d time.Duration) *Error { e.RetryAfter = d; return e }

@@ -82,6 +82,7 @@ type Problem struct {
 	RequestID string `json:"requestId,omitempty"`
 	Field     string `json:"field,omitempty"`
 	State     string `json:"state,omitempty"`
+	ID        string `json:"id,omitempty"`
 }
 
 // ProblemOf makes the document of err for a request path and ID. Only public
@@ -90,7 +91,7 @@ func ProblemOf(err error, instance, requestID string) Problem {
 	e := As(err)
 	p := Problem{
 		Type: typePrefix + string(e.Kind), Title: "Internal error", Status: Status(e.Kind), Detail: e.Public,
-		Instance: instance, RequestID: requestID, Field: e.Field, State: e.State,
+		Instance: instance, RequestID: requestID, Field: e.Field, State: e.State, ID: e.ID,
 	}
 	for _, row := range table {
 		if row.kind == e.Kind {
@@ -123,7 +124,7 @@ func FromResponse(resp *http.Response) error {
 	if k, ok := strings.CutPrefix(p.Type, typePrefix); ok && Status(Kind(k)) == resp.StatusCode {
 		e.Kind = Kind(k)
 	}
-	e.Public, e.Field, e.State = p.Detail, p.Field, p.State
+	e.Public, e.Field, e.State, e.ID = p.Detail, p.Field, p.State, p.ID
 	return e
 }
 

@@ -76,12 +76,12 @@ type Pace struct {
 	Rate int64
 }
 
-// Paced returns the request's body with a moving read deadline: n bytes must
-// have arrived within Grace + n/Rate. What is slower fails with a timeout,
-// which [ReadError] names.
-func Paced(c echo.Context, p Pace) io.Reader {
+// Paced returns body, which is the request's own or wraps it, with a moving
+// read deadline: n bytes must have arrived within Grace + n/Rate. What is slower
+// fails with fault.Timeout; all errors have the kind that [ReadError] gives.
+func Paced(c echo.Context, body io.Reader, p Pace) io.Reader {
 	b := &pacedBody{
-		body: c.Request().Body, rc: http.NewResponseController(c.Response().Writer), //nolint:bodyclose // no response
+		body: body, rc: http.NewResponseController(c.Response().Writer), //nolint:bodyclose // no response
 		start: time.Now(), pace: p,
 	}
 	b.arm()
@@ -104,8 +104,12 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.body.Read(p)
 	b.n += int64(n)
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF { //nolint:errorlint // Reader's contract: io.EOF itself
 		_ = b.rc.SetReadDeadline(time.Time{})
+		return n, err
+	}
+	if err != nil {
+		err = ReadError(err)
 	}
 	return n, err
 }

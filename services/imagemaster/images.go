@@ -2,6 +2,7 @@ package imagemaster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // that points at nothing.
 func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	if _, err := pipeline.Parse(u.Pipeline); err != nil {
-		return Accepted{}, pipelineFault(err)
+		return Accepted{}, InvalidPipeline(err)
 	}
 	uid, err := uuid.NewV7()
 	if err != nil {
@@ -52,13 +53,13 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	return Accepted{ID: id}, nil
 }
 
-// pipelineFault gives a pipeline's error a kind and keeps its path.
-func pipelineFault(err error) error {
-	e := fault.New(fault.Invalid, err.Error())
-	if pe, ok := pipeline.AsError(err); ok {
-		e.Public, e.Field = pe.Message, pe.Path
+// InvalidPipeline gives an error of pkg/pipeline its kind and keeps its path.
+func InvalidPipeline(err error) error {
+	var pe *pipeline.Error
+	if errors.As(err, &pe) {
+		return fault.New(fault.Invalid, pe.Message).WithField(pe.Path)
 	}
-	return e
+	return fault.Wrap(fault.Invalid, "the pipeline is not valid", err)
 }
 
 // discard removes a blob that nobody will ask for. A failure is left to the sweeper.

@@ -28,9 +28,10 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 			return nil, fmt.Errorf("claim for %s: %w", r.Worker, err)
 		}
 		if len(tasks) > 0 {
-			// There may be more than one caller could take: the next one looks too.
 			w.stop()
-			s.wakes.next()
+			if len(tasks) == r.Max {
+				s.wakes.next() // there may be more than this caller could take
+			}
 			return s.handOver(ctx, tasks)
 		}
 		again := r.Wait > 0 && s.await(ctx, w.ready, deadline)

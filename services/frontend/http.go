@@ -1,0 +1,215 @@
+package frontend
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"imagemill/internal/byterange"
+	"imagemill/internal/fault"
+	"imagemill/internal/serve"
+	"imagemill/services/imagemaster"
+)
+
+// Routes adds the public routes. All but the upload are safe to repeat.
+func (s *Service) Routes(e *echo.Echo) {
+	e.GET("/", page)
+	e.GET("/openapi.yaml", openAPI)
+	e.POST("/newImage", s.newImage, s.withKey)
+	e.GET("/image/isReady", s.isReady, s.withKey)
+	e.GET("/image/get", s.get, s.withKey)
+	e.HEAD("/image/get", s.get, s.withKey)
+}
+
+// withKey lets in who sends one of the API keys: as a bearer token, as
+// X-API-Key, or, for links and <img>, as the query parameter key.
+func (s *Service) withKey(next echo.HandlerFunc) echo.HandlerFunc {
+	if len(s.cfg.APIKeys) == 0 {
+		return next
+	}
+	return func(c echo.Context) error {
+		sent := c.Request().Header.Get("X-API-Key")
+		if bearer, ok := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer "); ok {
+			sent = bearer
+		} else if sent == "" {
+			sent = c.QueryParam("key")
+		}
+		known := 0
+		for _, k := range s.cfg.APIKeys {
+			known |= subtle.ConstantTimeCompare([]byte(k), []byte(sent))
+		}
+		if known != 1 {
+			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="imagemill"`)
+			return fault.New(fault.Unauthenticated, "the API key is missing or wrong: send it as Authorization: Bearer …, or as X-API-Key")
+		}
+		return next(c)
+	}
+}
+
+// isReady is GET /image/isReady: status now, or with wait= when it changes to
+// its end.
+func (s *Service) isReady(c echo.Context) error {
+	id := c.QueryParam("id")
+	wait, err := waitParam(c)
+	if err != nil {
+		return err
+	}
+	if err := known(c, "id", "wait", "key"); err != nil {
+		return err
+	}
+	st, err := s.deps.Master.IsReady(c.Request().Context(), id, wait)
+	if err != nil {
+		return about(id, err)
+	}
+	for i := range st.Results {
+		st.Results[i].URL = "/image/get?id=" + st.ID + "&rendition=" + st.Results[i].Name
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.JSON(http.StatusOK, st)
+}
+
+// about adds the image, and for an unknown one its state, to an error.
+func about(id string, err error) error {
+	e := *fault.As(err)
+	switch e.Kind {
+	case fault.NotFound:
+		e.ID = id
+		if e.Field == "" {
+			e.State, e.Public = "not found", "there is no image with this ID"
+		}
+	case fault.Conflict, fault.Unprocessable:
+		e.ID = id
+	default:
+	}
+	e.Err = err
+	return &e
+}
+
+// waitParam reads wait=, a duration up to imagemaster.MaxWait.
+func waitParam(c echo.Context) (time.Duration, error) {
+	v := c.QueryParam("wait")
+	if v == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 || d > imagemaster.MaxWait {
+		return 0, fault.Newf(fault.Invalid, "must be a duration from 0s to %s, such as 30s", imagemaster.MaxWait).WithField("wait")
+	}
+	return d, nil
+}
+
+// known refuses query parameters that the route does not have.
+func known(c echo.Context, names ...string) error {
+	for name := range c.QueryParams() {
+		found := false
+		for _, n := range names {
+			found = found || n == name
+		}
+		if !found {
+			return fault.Newf(fault.Invalid, "unknown parameter; this route knows %s", strings.Join(names, ", ")).WithField(name)
+		}
+	}
+	return nil
+}
+
+// get is GET and HEAD /image/get: the bytes of a rendition.
+func (s *Service) get(c echo.Context) error {
+	if err := known(c, "id", "rendition", "key"); err != nil {
+		return err
+	}
+	id, rendition := c.QueryParam("id"), c.QueryParam("rendition")
+	r := c.Request()
+	span, partial := byterange.Parse(r.Header.Get("Range"))
+	if !partial {
+		span = byterange.Whole()
+	}
+	img, err := s.deps.Master.Get(r.Context(), id, rendition, span)
+	if fault.Is(err, fault.Range) {
+		s.explainRange(c, id, rendition)
+	}
+	if err != nil {
+		return about(id, err)
+	}
+	if partial && !ifRange(r, img) {
+		_ = img.Body.Close()
+		partial = false
+		if img, err = s.deps.Master.Get(r.Context(), id, rendition, byterange.Whole()); err != nil {
+			return about(id, err)
+		}
+	}
+	defer func() { _ = img.Body.Close() }()
+	return s.send(c, id, img, partial)
+}
+
+// send writes the headers and streams the body.
+func (s *Service) send(c echo.Context, id string, img imagemaster.Image, partial bool) error {
+	h := c.Response().Header()
+	h.Set("ETag", etag(img))
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if notModified(c.Request(), img) {
+		return c.NoContent(http.StatusNotModified)
+	}
+	h.Set(echo.HeaderContentType, img.ContentType)
+	h.Set(echo.HeaderContentLength, strconv.FormatInt(img.Length, 10))
+	h.Set("Content-Disposition", fmt.Sprintf("inline; filename=%q", id+"-"+img.Name+"."+extension(img.Format)))
+	status := http.StatusOK
+	if partial {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", byterange.ContentRange(img.Offset, img.Length, img.Size))
+	}
+	c.Response().WriteHeader(status)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
+	return serve.Copy(c, img.Body)
+}
+
+// explainRange tells the client of a 416 how long the rendition is.
+func (s *Service) explainRange(c echo.Context, id, rendition string) {
+	st, err := s.deps.Master.IsReady(c.Request().Context(), id, 0)
+	if err != nil {
+		return
+	}
+	for _, p := range st.Results {
+		if rendition == "" || p.Name == rendition {
+			c.Response().Header().Set("Content-Range", byterange.Unsatisfied(p.Size))
+			return
+		}
+	}
+}
+
+// etag is strong: the digest of the whole rendition.
+func etag(img imagemaster.Image) string { return `"` + img.SHA256 + `"` }
+
+// ifRange reports whether the range may be served: without If-Range, or with
+// the current entity tag in it (RFC 9110, section 13.1.5).
+func ifRange(r *http.Request, img imagemaster.Image) bool {
+	v := r.Header.Get("If-Range")
+	return v == "" || v == etag(img)
+}
+
+// notModified reports whether If-None-Match names what the client would get.
+func notModified(r *http.Request, img imagemaster.Image) bool {
+	for v := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		v = strings.TrimPrefix(strings.TrimSpace(v), "W/")
+		if v == "*" || v == etag(img) {
+			return true
+		}
+	}
+	return false
+}
+
+// extension is the usual one of a format's files.
+func extension(format string) string {
+	if format == "jpeg" {
+		return "jpg"
+	}
+	return format
+}

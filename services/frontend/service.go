@@ -1,0 +1,96 @@
+package frontend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"imagemill/internal/config"
+	"imagemill/internal/rungroup"
+	"imagemill/internal/serve"
+	"imagemill/pkg/discovery"
+	"imagemill/pkg/pipeline"
+	"imagemill/services/imagemaster"
+)
+
+// Deps is what a frontend works with.
+type Deps struct {
+	Log               *slog.Logger
+	Instance, Version string
+	Registry          discovery.Registry // announces this instance; may be nil
+	Master            imagemaster.Images
+	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
+	Missing func() []string
+	// Services is what /services shows; may be nil.
+	Services func() map[string][]discovery.Instance
+}
+
+// Service is one frontend. Make it with [New].
+type Service struct {
+	cfg      Config
+	deps     Deps
+	presets  map[string]pipeline.Pipeline
+	uploads  chan struct{}
+	server   *serve.Server
+	internal *serve.Server // nil for none
+}
+
+// New checks, reads the presets and assembles; it opens no listener.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Log == nil || deps.Master == nil {
+		return nil, errors.New("frontend: Deps needs Log and Master")
+	}
+	presets, err := loadPresets(cfg.Presets)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg, deps: deps, presets: presets, uploads: make(chan struct{}, cfg.MaxUploads)}
+	app := serve.App{
+		Service: "frontend", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
+		Effective: config.Effective(cfg), Public: true, Protected: len(cfg.APIKeys) > 0,
+		Metrics: prometheus.NewRegistry(),
+	}
+	if s.server, err = serve.New(cfg.Serve, app); err != nil {
+		return nil, err
+	}
+	if cfg.Internal != "" {
+		s.internal, err = newInternal(cfg, app)
+	}
+	return s, err
+}
+
+// newInternal makes the second listener, which shows what the public one must not.
+func newInternal(cfg Config, app serve.App) (*serve.Server, error) {
+	public := app
+	app.Service, app.Registry, app.Public, app.Metrics = "frontend-internal", nil, false, nil
+	app.Routes = func(e *echo.Echo) {}
+	icfg := cfg.Serve
+	icfg.Listen = cfg.Internal
+	app.Effective, app.Metrics = public.Effective, public.Metrics
+	srv, err := serve.New(icfg, app)
+	if err != nil {
+		return nil, fmt.Errorf("INTERNAL_LISTEN: %w", err)
+	}
+	return srv, nil
+}
+
+// Run serves until ctx is done.
+func (s *Service) Run(ctx context.Context) error {
+	var g rungroup.Group
+	if s.internal != nil {
+		g.Add("internal", s.internal.Run)
+	}
+	g.Add("http", s.server.Run)
+	return g.Run(ctx)
+}
+
+// URL is where the public side is reached, "" before it listens.
+func (s *Service) URL() string { return s.server.URL() }

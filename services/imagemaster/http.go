@@ -1,0 +1,137 @@
+package imagemaster
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"imagemill/internal/byterange"
+	"imagemill/internal/fault"
+	"imagemill/internal/serve"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+)
+
+// headerPipeline carries the pipeline document, as compact ASCII JSON, beside
+// the raw bytes of an upload.
+const headerPipeline = "Imagemill-Pipeline"
+
+// pace is how slowly a frontend may pass on an upload: it has its own limits
+// for the client, so this one only finds a frontend that hangs.
+func pace() serve.Pace { return serve.Pace{Grace: time.Minute, Rate: 256} }
+
+// Routes adds the routes of both sides.
+func (s *Service) Routes(e *echo.Echo) {
+	// The frontend's side. A repeated upload is a new image; the others are safe to repeat.
+	e.POST("/newImage", s.newImage)
+	e.GET("/isReady", s.isReady)
+	e.GET("/get", s.get)
+	e.HEAD("/get", s.get)
+	// The workers' side. A repeated report is safe; getWork claims anew each time.
+	e.GET("/getWork", s.getWork)
+	e.POST("/workProgress", report(s.WorkProgress))
+	e.POST("/workFinished", report(s.WorkFinished))
+	e.POST("/workFailed", report(s.WorkFailed))
+	e.POST("/workReleased", report(s.WorkReleased))
+}
+
+func (s *Service) newImage(c echo.Context) error {
+	r := c.Request()
+	acc, err := s.NewImage(r.Context(), Upload{
+		Pipeline:    json.RawMessage(r.Header.Get(headerPipeline)),
+		ContentType: r.Header.Get(echo.HeaderContentType), Size: r.ContentLength,
+		Body: serve.Paced(c, r.Body, pace()),
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusAccepted, acc)
+}
+
+func (s *Service) isReady(c echo.Context) error {
+	wait, err := duration(c, "wait")
+	if err != nil {
+		return err
+	}
+	st, err := s.IsReady(c.Request().Context(), c.QueryParam("id"), wait)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, st)
+}
+
+func (s *Service) get(c echo.Context) error {
+	span, partial := byterange.Parse(c.Request().Header.Get("Range"))
+	if !partial {
+		span = byterange.Whole()
+	}
+	img, err := s.Get(c.Request().Context(), c.QueryParam("id"), c.QueryParam("rendition"), span)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = img.Body.Close() }()
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, img.ContentType)
+	h.Set(echo.HeaderContentLength, strconv.FormatInt(img.Length, 10))
+	h.Set("ETag", `"`+img.SHA256+`"`)
+	h.Set(headerName, img.Name)
+	h.Set(headerFormat, img.Format)
+	status := http.StatusOK
+	if partial {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", byterange.ContentRange(img.Offset, img.Length, img.Size))
+	}
+	c.Response().WriteHeader(status)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
+	return serve.Copy(c, img.Body)
+}
+
+// The headers that tell a client of GET /get which rendition it has got.
+const (
+	headerName   = "Imagemill-Rendition"
+	headerFormat = "Imagemill-Format"
+)
+
+func (s *Service) getWork(c echo.Context) error {
+	wait, err := duration(c, "wait")
+	if err != nil {
+		return err
+	}
+	most := 1
+	if v := c.QueryParam("max"); v != "" {
+		if most, err = strconv.Atoi(v); err != nil {
+			return fault.Newf(fault.Invalid, "must be a number from 1 to %d", taskdb.MaxClaim).WithField("max")
+		}
+	}
+	work, err := s.GetWork(c.Request().Context(), WorkRequest{Worker: c.QueryParam("worker"), Max: most, Wait: wait})
+	if err != nil {
+		return err
+	}
+	if len(work) == 0 {
+		return c.NoContent(http.StatusNoContent)
+	}
+	return c.JSON(http.StatusOK, workList{Tasks: work})
+}
+
+// workList is the body of an answer to GET /getWork.
+type workList struct {
+	Tasks []Work `json:"tasks"`
+}
+
+// duration reads a query parameter such as 30s; an empty one is 0.
+func duration(c echo.Context, name string) (time.Duration, error) {
+	v := c.QueryParam(name)
+	if v == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 || d > MaxWait {
+		return 0, fault.Newf(fault.Invalid, "must be a duration from 0s to %s, such as 30s", MaxWait).WithField(name)
+	}
+	return d, nil
+}

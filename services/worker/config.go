@@ -1,0 +1,82 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"imagemill/internal/config"
+	"imagemill/internal/serve"
+)
+
+// Config is what a worker is set by.
+type Config struct {
+	Serve serve.Config
+
+	Engines    int           `env:"ENGINES" help:"engine processes, and so images rendered at once; 0: one per core"`
+	InFlight   int           `env:"IN_FLIGHT" help:"most tasks in hand, those that are fetched and stored included; 0: eight per engine"`
+	Wait       time.Duration `env:"WAIT" help:"how long one call for work waits, 1s to 1m"`
+	Scratch    string        `env:"SCRATCH" help:"folder for pictures in work; empty: the system's temporary folder"`
+	ReportTime time.Duration `env:"REPORT_TIME" help:"how long a report is tried before the lease is left to run out, up to 10m"`
+
+	WallTime     time.Duration `env:"WALL_TIME" help:"how long one image may take; then its engine is killed, 100ms to 1h"`
+	InputPixels  int64         `env:"INPUT_PIXELS" help:"most pixels of an original, all frames together"`
+	OutputPixels int64         `env:"OUTPUT_PIXELS" help:"most pixels of a rendition, at any step of its way"`
+	Side         int           `env:"SIDE" help:"longest side of an original or a rendition, in pixels"`
+	Frames       int           `env:"FRAMES" help:"most frames of an animation"`
+	Memory       config.Bytes  `env:"ENGINE_MEMORY" help:"memory that an engine's garbage collector aims to stay below; 0: no aim"`
+	Recycle      int           `env:"RECYCLE" help:"images after which an engine is replaced; 0: never"`
+}
+
+// DefaultConfig gives the defaults.
+func DefaultConfig() Config {
+	return Config{
+		Serve: serve.DefaultConfig("127.0.0.1:0"), Wait: 30 * time.Second, ReportTime: time.Minute,
+		WallTime: time.Minute, InputPixels: 50_000_000, OutputPixels: 50_000_000, Side: 16384, Frames: 256,
+		Memory: 1 << 30, Recycle: 10_000,
+	}
+}
+
+// Validate reports every setting that is out of its range.
+func (c Config) Validate() error {
+	errs := []error{c.Serve.Validate()}
+	if c.Engines < 0 || c.Engines > 1024 {
+		errs = append(errs, fmt.Errorf("ENGINES: %d is outside 0 to 1024", c.Engines))
+	}
+	if c.InFlight < 0 || (c.InFlight > 0 && c.InFlight < c.engines()) {
+		errs = append(errs, fmt.Errorf("IN_FLIGHT: %d is below the number of engines, %d", c.InFlight, c.engines()))
+	}
+	if c.Wait < time.Second || c.Wait > time.Minute {
+		errs = append(errs, fmt.Errorf("WAIT: %s is outside 1s to 1m", c.Wait))
+	}
+	if c.ReportTime <= 0 || c.ReportTime > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("REPORT_TIME: %s is outside 1ms to 10m", c.ReportTime))
+	}
+	if c.WallTime < 100*time.Millisecond || c.WallTime > time.Hour {
+		errs = append(errs, fmt.Errorf("WALL_TIME: %s is outside 100ms to 1h", c.WallTime))
+	}
+	if c.InputPixels < 1 || c.OutputPixels < 1 || c.Side < 1 || c.Frames < 1 {
+		errs = append(errs, errors.New("INPUT_PIXELS, OUTPUT_PIXELS, SIDE, FRAMES: must be above 0"))
+	}
+	if c.Recycle < 0 {
+		errs = append(errs, fmt.Errorf("RECYCLE: %d is below 0", c.Recycle))
+	}
+	return errors.Join(errs...)
+}
+
+// engines is the number of engine processes, with the default filled in.
+func (c Config) engines() int {
+	if c.Engines == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return c.Engines
+}
+
+// mostInFlight is the bound on tasks in hand, with the default filled in.
+func (c Config) mostInFlight() int {
+	if c.InFlight == 0 {
+		return 8 * c.engines()
+	}
+	return c.InFlight
+}

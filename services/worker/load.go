@@ -1,0 +1,86 @@
+package worker
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// load decides how many tasks a worker holds. Engines should never wait for
+// bytes to be fetched or stored, but a task in hand that waits for an engine is
+// one that an idle worker elsewhere could have had. So, by Little's law, beside
+// the one task in each engine there are as many as it takes to cover the time
+// outside of it: engines × (time outside / time inside), both as moving
+// averages. Slow pictures make that one or two more; tiny ones many.
+type load struct {
+	engines, most int
+
+	mu              sync.Mutex
+	held            int
+	inside, outside float64 // seconds
+	freed           chan struct{}
+}
+
+func newLoad(engines, most int) *load {
+	return &load{engines: engines, most: most, freed: make(chan struct{}, 1)}
+}
+
+// averaging is the weight of the newest task in the moving averages.
+const averaging = 0.1
+
+// observe takes in one task: its whole time, and the part inside the engine.
+func (l *load) observe(whole, inside time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in, out := inside.Seconds(), (whole - inside).Seconds()
+	if l.inside == 0 {
+		l.inside, l.outside = in, out
+		return
+	}
+	l.inside += averaging * (in - l.inside)
+	l.outside += averaging * (out - l.outside)
+}
+
+// target is how many tasks to hold now.
+func (l *load) target() int {
+	if l.inside <= 0 {
+		return l.engines
+	}
+	extra := math.Ceil(float64(l.engines) * l.outside / l.inside)
+	return int(min(float64(l.engines)+extra, float64(l.most)))
+}
+
+// room blocks until there is room for at least one more task and gives for how
+// many; false when ctx is done.
+func (l *load) room(ctx context.Context) (int, bool) {
+	for ctx.Err() == nil {
+		l.mu.Lock()
+		n := l.target() - l.held
+		l.mu.Unlock()
+		if n > 0 {
+			return n, true
+		}
+		select {
+		case <-l.freed:
+		case <-ctx.Done():
+		}
+	}
+	return 0, false
+}
+
+func (l *load) add() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held++
+}
+
+func (l *load) done() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held--
+	select {
+	case l.freed <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,87 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"imagemill/internal/config"
+	"imagemill/internal/rungroup"
+	"imagemill/internal/serve"
+	"imagemill/pkg/discovery"
+	"imagemill/services/imagemaster"
+	"imagemill/services/storage"
+	"imagemill/services/worker/engine"
+)
+
+// Deps is what a worker works with.
+type Deps struct {
+	Log               *slog.Logger
+	Instance, Version string
+	Registry          discovery.Registry // announces this instance; may be nil
+	Master            imagemaster.WorkQueue
+	Blobs             storage.Store
+	Engine            engine.Engine
+	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
+	Missing func() []string
+	// Services is what /services shows; may be nil.
+	Services func() map[string][]discovery.Instance
+}
+
+// Service is one worker. Make it with [New].
+type Service struct {
+	cfg    Config
+	deps   Deps
+	server *serve.Server
+	load   *load
+}
+
+// New checks and assembles; it starts nothing.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Log == nil || deps.Master == nil || deps.Blobs == nil || deps.Engine == nil {
+		return nil, errors.New("worker: Deps needs Log, Master, Blobs and Engine")
+	}
+	s := &Service{cfg: cfg, deps: deps, load: newLoad(cfg.engines(), cfg.mostInFlight())}
+	var err error
+	s.server, err = serve.New(cfg.Serve, serve.App{
+		Service: "worker", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
+		Registry: deps.Registry, Routes: func(*echo.Echo) {}, Ready: deps.Missing, Services: deps.Services,
+		Effective: config.Effective(cfg),
+	})
+	return s, err
+}
+
+// Run works until ctx is done, then finishes what is in hand within the grace
+// time, and gives back what it could not finish. The operating endpoints answer
+// until the work has ended.
+func (s *Service) Run(ctx context.Context) error {
+	var g rungroup.Group
+	g.Add("http", s.server.Run)
+	g.Add("work", s.work)
+	return g.Run(ctx)
+}
+
+// work pulls tasks and starts each in a goroutine of its own.
+func (s *Service) work(ctx context.Context) error {
+	// Work in hand outlives the stop: its context ends with the grace time.
+	hand, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	var wg sync.WaitGroup
+	s.pull(ctx, func(w imagemaster.Work) {
+		wg.Go(func() {
+			defer s.load.done()
+			s.carryOut(hand, w)
+		})
+	})
+	grace := time.AfterFunc(s.cfg.Serve.Grace, giveUp)
+	defer grace.Stop()
+	wg.Wait()
+	return nil
+}

@@ -1,0 +1,178 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"imagemill/internal/fault"
+	"imagemill/pkg/pipeline"
+	"imagemill/services/imagemaster"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+	"imagemill/services/worker/engine"
+)
+
+// attempt is one task in hand.
+type attempt struct {
+	s     *Service
+	work  imagemaster.Work
+	log   *slog.Logger
+	dir   string // its scratch folder
+	start time.Time
+	// inside is the time spent in the engine.
+	inside time.Duration
+}
+
+// errLost ends the context of an attempt that has lost its lease.
+var errLost = errors.New("the lease is lost")
+
+// carryOut takes one task from fetch to report. It returns when the report is
+// done, or is known to be of no use.
+func (s *Service) carryOut(hand context.Context, w imagemaster.Work) {
+	a := &attempt{
+		s: s, work: w, start: time.Now(),
+		log: s.deps.Log.With("taskId", w.ID, "attempt", w.Attempt),
+	}
+	ctx, end := context.WithCancelCause(hand)
+	defer end(nil)
+	renewed := make(chan struct{})
+	go func() {
+		defer close(renewed)
+		a.renew(ctx, end)
+	}()
+	result, err := a.render(ctx)
+	lost := errors.Is(context.Cause(ctx), errLost)
+	a.report(ctx, hand, result, err, lost)
+	end(nil)
+	<-renewed
+	if err == nil {
+		s.load.observe(time.Since(a.start), a.inside)
+	}
+}
+
+// renew keeps the lease, at a third of its length. A master that cannot be
+// reached is tried again at the next turn; a lost lease ends the attempt.
+func (a *attempt) renew(ctx context.Context, end context.CancelCauseFunc) {
+	every := max(time.Duration(a.work.LeaseMillis)*time.Millisecond/3, 10*time.Millisecond)
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		rctx, cancel := context.WithTimeout(ctx, every)
+		err := a.s.deps.Master.WorkProgress(rctx, imagemaster.ProgressReport{ID: a.work.ID, Attempt: a.work.Attempt})
+		cancel()
+		switch k := fault.KindOf(err); {
+		case k == fault.Conflict || k == fault.NotFound:
+			end(errLost)
+			return
+		case err != nil && ctx.Err() == nil:
+			a.log.Warn("renew lease", "error", err)
+		}
+	}
+}
+
+// render fetches, renders and stores; what it returns is ready to be reported.
+func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) {
+	p, err := pipeline.Parse(a.work.Pipeline)
+	if err != nil {
+		return result, fault.Wrap(fault.Unprocessable, "this worker does not understand the pipeline: "+err.Error(), err)
+	}
+	if a.dir, err = os.MkdirTemp(a.s.cfg.Scratch, "imagemill-work-"); err != nil {
+		return result, fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(a.dir)) }()
+	source := filepath.Join(a.dir, "original")
+	if err := a.fetch(ctx, source); err != nil {
+		return result, err
+	}
+	began := time.Now()
+	rep, err := a.s.deps.Engine.Render(ctx, engine.Job{
+		Source: source, Dir: a.dir, Pipeline: p, Limits: a.s.limits(),
+	})
+	a.inside = time.Since(began)
+	if err != nil {
+		return result, fmt.Errorf("render: %w", err)
+	}
+	return a.store(ctx, rep)
+}
+
+func (s *Service) limits() engine.Limits {
+	return engine.Limits{
+		InputPixels: s.cfg.InputPixels, OutputPixels: s.cfg.OutputPixels,
+		Side: s.cfg.Side, Frames: s.cfg.Frames, WallTime: s.cfg.WallTime,
+	}
+}
+
+// fetch copies the original into the scratch folder and checks its digest.
+func (a *attempt) fetch(ctx context.Context, path string) (err error) {
+	obj, err := a.s.deps.Blobs.Get(ctx, imagemaster.OriginalRef(a.work.ID), storage.Whole())
+	if err != nil {
+		return fmt.Errorf("fetch original: %w", err)
+	}
+	defer func() { _ = obj.Body.Close() }()
+	f, err := os.Create(path) //nolint:gosec // a path of our own making
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(f, sum), obj.Body); err != nil {
+		return fault.Wrap(fault.Unavailable, "the original could not be fetched", err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != a.work.Original.SHA256 {
+		return fault.Newf(fault.Internal, "the original is damaged: its digest is %s, not %s", got, a.work.Original.SHA256)
+	}
+	return nil
+}
+
+// storeAtOnce bounds the renditions of one task that are stored at a time.
+const storeAtOnce = 4
+
+// store puts all renditions under keys that carry the attempt.
+func (a *attempt) store(ctx context.Context, rep engine.Report) (taskdb.Result, error) {
+	result := taskdb.Result{
+		Attempt: a.work.Attempt, Worker: a.s.deps.Instance, Engine: rep.Engine,
+		Width: rep.Original.Width, Height: rep.Original.Height, Format: string(rep.Original.Format),
+		Renditions: make([]taskdb.Rendition, len(rep.Renditions)),
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(storeAtOnce)
+	for i, r := range rep.Renditions {
+		g.Go(func() error {
+			blob, err := a.put(gctx, r)
+			if err != nil {
+				return fmt.Errorf("store rendition %s: %w", r.Name, err)
+			}
+			result.Renditions[i] = taskdb.Rendition{
+				Name: r.Name, Blob: blob, Format: string(r.Format), Width: r.Width, Height: r.Height,
+			}
+			return nil
+		})
+	}
+	return result, g.Wait()
+}
+
+func (a *attempt) put(ctx context.Context, r engine.Rendition) (taskdb.Blob, error) {
+	f, err := os.Open(r.File)
+	if err != nil {
+		return taskdb.Blob{}, fault.Wrap(fault.Unavailable, "the engine's result is gone", err)
+	}
+	defer func() { _ = f.Close() }()
+	ref := imagemaster.RenditionRef(a.work.ID, a.work.Attempt, r.Name)
+	info, err := a.s.deps.Blobs.Put(ctx, ref, f, storage.PutOptions{Size: r.Bytes})
+	return taskdb.Blob{Key: ref.Key, Size: info.Size, SHA256: info.SHA256, ContentType: r.ContentType}, err
+}
