@@ -27,10 +27,10 @@ type NATS struct {
 	Memory
 }
 
-// NewNATS assembles a bus for the process called name. It connects in the
+// Connect makes a bus for the process called name. It connects in the
 // background, from the first moment and for ever after: servers that are away
 // are no error. It fails only for a malformed URL. Run ends the connection.
-func NewNATS(cfg NATSConfig, name string, log *slog.Logger) (*NATS, error) {
+func Connect(cfg NATSConfig, name string, log *slog.Logger) (*NATS, error) {
 	n := &NATS{log: log, Memory: Memory{subs: map[int]func(Event){}}}
 	opts := []nats.Option{
 		nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),

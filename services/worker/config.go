@@ -8,6 +8,7 @@ import (
 
 	"imagemill/internal/config"
 	"imagemill/internal/serve"
+	"imagemill/services/worker/engine/process"
 )
 
 // Config is what a worker is set by.
@@ -79,4 +80,13 @@ func (c Config) mostInFlight() int {
 		return 8 * c.engines()
 	}
 	return c.InFlight
+}
+
+// EnginePool gives the settings of the pool of engine processes that run
+// command.
+func (c Config) EnginePool(command ...string) process.Config {
+	cfg := process.DefaultConfig(command...)
+	cfg.Size, cfg.WallTime, cfg.Recycle = c.engines(), c.WallTime, c.Recycle
+	cfg.Memory = int64(c.Memory)
+	return cfg
 }

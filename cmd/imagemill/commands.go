@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"imagemill/internal/config"
+	"imagemill/services/worker/engine/imaging"
+	"imagemill/services/worker/engine/process"
+)
+
+// version of the program; the commit is added from the build.
+const version = "0.1.0"
+
+// root assembles all subcommands.
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "imagemill",
+		Short:         "Turns pictures into other pictures, asynchronously, on as many machines as it takes",
+		Version:       fullVersion(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	cmd.AddCommand(upCommand())
+	for _, s := range services() {
+		cmd.AddCommand(serviceCommand(s))
+	}
+	cmd.AddCommand(engineCommand(), versionCommand())
+	return cmd
+}
+
+// service is one service as a subcommand: its settings, and how it is wired.
+type service struct {
+	name, short string
+	// prepare returns the section's settings and what wires and runs them.
+	prepare func() (cfg any, wire wiring)
+}
+
+// serviceCommand makes the subcommand that runs one service alone.
+func serviceCommand(s service) *cobra.Command {
+	cfg, wire := s.prepare()
+	com := defaultCommon()
+	var set config.Set
+	set.Add("", &com)
+	set.Add(s.name, cfg)
+	cmd := &cobra.Command{
+		Use: s.name, Short: s.short, Args: cobra.NoArgs,
+		Long: s.short + ".\n\nEvery setting has a default, an environment variable (in brackets) and a flag; the flag wins.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := set.Load(os.LookupEnv); err != nil {
+				return err
+			}
+			if err := com.open(s.name, os.Stderr); err != nil {
+				return err
+			}
+			run, err := wire(cmd.Context(), com)
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context())
+		},
+	}
+	set.Flags(cmd.Flags(), s.name)
+	return cmd
+}
+
+// engineCommand is the child process of a worker: frames in, frames out.
+func engineCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "engine", Hidden: true, Args: cobra.NoArgs,
+		Short: "Render pictures for a worker, over standard input and output",
+		RunE: func(_ *cobra.Command, _ []string) error {
+			// The parent decides when an engine ends, by closing its input: a signal
+			// that was sent to the whole group must not break off a picture.
+			return process.Serve(context.Background(), os.Stdin, os.Stdout, imaging.New())
+		},
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "imagemill %s %s %s/%s\n",
+				fullVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// fullVersion adds the commit that the program was built from, where it is known.
+func fullVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return version + "+" + s.Value[:12]
+		}
+	}
+	return version
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagemill/internal/events"
+	"imagemill/internal/rungroup"
+	"imagemill/internal/serve"
+	"imagemill/pkg/discovery"
+	"imagemill/pkg/discovery/consul"
+)
+
+// common is what every service is set by, and what is made of it.
+type common struct {
+	LogLevel  string        `env:"LOG_LEVEL" help:"debug, info, warn or error"`
+	Discovery string        `env:"DISCOVERY" help:"the registry: consul://host:port of a kvstore or a Consul"`
+	TTL       time.Duration `env:"DISCOVERY_TTL" help:"how long the registry keeps a service that has died, 10s to 24h"`
+	Events    events.NATSConfig
+
+	log      *slog.Logger
+	instance string
+}
+
+func defaultCommon() common {
+	return common{
+		LogLevel: "info", Discovery: "consul://127.0.0.1:8500", TTL: 10 * time.Second,
+		Events: events.NATSConfig{URL: "nats://127.0.0.1:4222"},
+	}
+}
+
+// open makes the log and the identity of one service.
+func (c *common) open(service string, w io.Writer) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return fmt.Errorf("IMAGEMILL_LOG_LEVEL (--log-level): %q is not debug, info, warn or error", c.LogLevel)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make instance ID: %w", err)
+	}
+	c.instance = service + "-" + id.String()
+	c.log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})).
+		With("service", service, "instance", c.instance)
+	return nil
+}
+
+// registry makes the client of the registry.
+func (c *common) registry(token string) (discovery.Registry, error) {
+	u, err := url.Parse(c.Discovery)
+	if err != nil || u.Scheme != "consul" || u.Host == "" || u.Path != "" {
+		return nil, fmt.Errorf("IMAGEMILL_DISCOVERY (--discovery): %q is not consul://host:port", c.Discovery)
+	}
+	cfg := consul.DefaultConfig("http://" + u.Host)
+	cfg.Token, cfg.TTL = token, c.TTL
+	reg, err := consul.New(cfg, consul.Deps{Log: c.log})
+	if err != nil {
+		return nil, fmt.Errorf("IMAGEMILL_DISCOVERY: %w", err)
+	}
+	return reg, nil
+}
+
+// neighbours is how a service reaches the services that it leans on.
+type neighbours struct {
+	registry  discovery.Registry
+	transport *discovery.Transport
+	client    *http.Client
+	needs     []string
+}
+
+// neighbours makes the registry and a client for the named services.
+func (c *common) neighbours(token string, needs ...string) (*neighbours, error) {
+	reg, err := c.registry(token)
+	if err != nil {
+		return nil, err
+	}
+	cfg := discovery.DefaultTransportConfig(needs...)
+	tr, err := discovery.NewTransport(reg, cfg, discovery.TransportDeps{Log: c.log})
+	if err != nil {
+		return nil, err
+	}
+	return &neighbours{
+		registry: reg, transport: tr, needs: needs,
+		client: &http.Client{Transport: serve.Outgoing(tr, token)},
+	}, nil
+}
+
+// missing names the neighbours that are not seen.
+func (n *neighbours) missing() []string {
+	var out []string
+	for _, name := range n.needs {
+		if !n.transport.Ready(name) {
+			out = append(out, "no "+name+" is announced")
+		}
+	}
+	return out
+}
+
+// bus makes the event bus: NATS where it is set, else one that carries nothing,
+// so that all waits are slow polls. The second result runs it.
+func (c *common) bus() (events.Bus, rungroup.Func, error) {
+	if c.Events.URL == "" {
+		return events.NewMemory(), nil, nil
+	}
+	bus, err := events.Connect(c.Events, c.instance, c.log)
+	if err != nil {
+		return nil, nil, errors.Join(errors.New("IMAGEMILL_NATS"), err)
+	}
+	return bus, bus.Run, nil
+}
+
+// together runs what a service needs around it: the neighbours' watches and
+// the bus stop after the service itself.
+func together(n *neighbours, bus rungroup.Func, name string, run rungroup.Func) rungroup.Func {
+	var g rungroup.Group
+	if n != nil {
+		g.Add("discovery", n.transport.Run)
+	}
+	if bus != nil {
+		g.Add("events", bus)
+	}
+	g.Add(name, run)
+	return g.Run
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"imagemill/internal/rungroup"
+)
+
+// natsConfig sets the embedded NATS server.
+type natsConfig struct {
+	Listen string `env:"LISTEN" help:"address to listen on, host:port; port 0 picks a free one"`
+}
+
+func defaultNATSConfig() natsConfig { return natsConfig{Listen: "127.0.0.1:4222"} }
+
+// wireNATS makes an embedded server without JetStream: nothing it carries is
+// the record of anything.
+func wireNATS(c common, cfg natsConfig) (rungroup.Func, error) {
+	srv, err := newNATS(c, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { return runNATS(ctx, c, srv) }, nil
+}
+
+func newNATS(c common, cfg natsConfig) (*server.Server, error) {
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	n, perr := strconv.Atoi(port)
+	if err = errors.Join(err, perr); err != nil {
+		return nil, fmt.Errorf("IMAGEMILL_NATS_LISTEN (--nats-listen): %q is not host:port: %w", cfg.Listen, err)
+	}
+	if n == 0 {
+		n = server.RANDOM_PORT
+	}
+	if ip := net.ParseIP(host); c.Events.Token == "" && (ip == nil || !ip.IsLoopback()) && host != "localhost" {
+		return nil, fmt.Errorf("IMAGEMILL_NATS_LISTEN: %s is reachable from other machines and nothing protects it: "+
+			"set IMAGEMILL_NATS_TOKEN, or listen on 127.0.0.1", cfg.Listen)
+	}
+	srv, err := server.NewServer(&server.Options{
+		Host: host, Port: n, Authorization: c.Events.Token, NoSigs: true, NoLog: true,
+		ServerName: c.instance, WriteDeadline: 2 * time.Second,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make NATS server: %w", err)
+	}
+	return srv, nil
+}
+
+// natsStart is how long the listener may take to open.
+const natsStart = 5 * time.Second
+
+// runNATS serves until ctx is done.
+func runNATS(ctx context.Context, c common, srv *server.Server) error {
+	go srv.Start()
+	if !srv.ReadyForConnections(natsStart) {
+		srv.Shutdown()
+		return errors.New("the NATS server did not start; is its port taken?")
+	}
+	c.log.Info("serving", "url", srv.ClientURL())
+	return stopNATS(ctx, srv)
+}
+
+// stopNATS waits for ctx and ends a server that was started.
+func stopNATS(ctx context.Context, srv *server.Server) error {
+	<-ctx.Done()
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	return nil
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"imagemill/internal/config"
+	"imagemill/internal/rungroup"
+	"imagemill/services/frontend"
+	"imagemill/services/imagemaster"
+	"imagemill/services/kvstore"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+	"imagemill/services/worker"
+)
+
+// upConfig is the settings of all services in one process.
+type upConfig struct {
+	Data string `env:"DATA" help:"folder that holds everything"`
+
+	common   common
+	kvstore  kvstore.Config
+	taskdb   taskdb.Config
+	storage  storage.Config
+	master   imagemaster.Config
+	worker   worker.Config
+	frontend frontend.Config
+}
+
+// anyPort is where the services behind the frontend listen.
+const anyPort = "127.0.0.1:0"
+
+func defaultUp() *upConfig {
+	u := &upConfig{
+		Data: "./data", common: defaultCommon(), kvstore: kvstore.DefaultConfig(), taskdb: taskdb.DefaultConfig(),
+		storage: storage.DefaultConfig(), master: imagemaster.DefaultConfig(), worker: worker.DefaultConfig(),
+		frontend: frontend.DefaultConfig(),
+	}
+	// One terminal shows all services, so only what needs a look is logged.
+	u.common.LogLevel = "warn"
+	u.common.Discovery, u.common.Events.URL = "", ""
+	u.kvstore.HTTP.Listen, u.taskdb.Serve.Listen, u.storage.Serve.Listen = anyPort, anyPort, anyPort
+	u.master.Serve.Listen, u.worker.Serve.Listen = anyPort, anyPort
+	return u
+}
+
+// upCommand runs everything in one process, over loopback.
+func upCommand() *cobra.Command {
+	u := defaultUp()
+	var set config.Set
+	set.Add("", &u.common)
+	set.Add("up", u)
+	set.Add("kvstore", &u.kvstore)
+	set.Add("taskdb", &u.taskdb)
+	set.Add("storage", &u.storage)
+	set.Add("imagemaster", &u.master)
+	set.Add("worker", &u.worker)
+	set.Add("frontend", &u.frontend)
+	cmd := &cobra.Command{
+		Use: "up", Short: "Run the whole suite in this process, with everything embedded", Args: cobra.NoArgs,
+		Long: "Run all six services in one process, over loopback and through the very same discovery, with an embedded " +
+			"registry, task database, disk storage and NATS server.\n\nEvery setting has a default, an environment variable " +
+			"(in brackets) and a flag; the flag wins.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := set.Load(os.LookupEnv); err != nil {
+				return err
+			}
+			return u.run(cmd.Context(), cmd.OutOrStdout(), os.Stderr)
+		},
+	}
+	set.Flags(cmd.Flags(), "up")
+	return cmd
+}
+
+// below moves a folder that was left at its default below the data folder.
+func (u *upConfig) below(dir *string, standard, name string) {
+	if *dir == standard {
+		*dir = filepath.Join(u.Data, name)
+	}
+}
+
+// run wires the services as their own commands do, each with a log and an
+// identity of its own, and waits for their end.
+func (u *upConfig) run(ctx context.Context, out, logs io.Writer) error {
+	u.below(&u.kvstore.DataDir, kvstore.DefaultConfig().DataDir, "kvstore")
+	u.below(&u.taskdb.Path, taskdb.DefaultConfig().Path, filepath.Join("taskdb", "tasks.db"))
+	u.below(&u.storage.Data, storage.DefaultConfig().Data, "storage")
+	lock, err := lockFolder(u.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Close() }()
+	var g rungroup.Group
+	if err := u.addBackbone(ctx, &g, logs); err != nil {
+		return err
+	}
+	front, err := u.addServices(ctx, &g, logs)
+	if err != nil {
+		return err
+	}
+	watch := u.common
+	if err := watch.open("up", logs); err != nil {
+		return err
+	}
+	all, err := watch.neighbours(u.frontend.Serve.Token, "taskdb", "storage", "imagemaster", "worker", "frontend")
+	if err != nil {
+		return err
+	}
+	g.Add("watch", all.transport.Run)
+	g.Add("greeting", func(ctx context.Context) error { return greet(ctx, out, all, front, u.Data) })
+	return g.Run(ctx)
+}
+
+// addBackbone adds the registry and the NATS server, whose addresses the others
+// are then set by.
+func (u *upConfig) addBackbone(ctx context.Context, g *rungroup.Group, logs io.Writer) error {
+	c := u.common
+	if err := c.open("kvstore", logs); err != nil {
+		return err
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", u.kvstore.HTTP.Listen)
+	if err != nil {
+		return fmt.Errorf("IMAGEMILL_KVSTORE_LISTEN: cannot listen on %s: %w", u.kvstore.HTTP.Listen, err)
+	}
+	kv, err := wireKVStore(c, u.kvstore, ln)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	g.Add("kvstore", kv)
+	if u.common.Discovery == "" {
+		u.common.Discovery = "consul://" + ln.Addr().String()
+	}
+	if u.common.Events.URL != "" {
+		return nil
+	}
+	if err := c.open("nats", logs); err != nil {
+		return err
+	}
+	srv, err := newNATS(c, natsConfig{Listen: anyPort})
+	if err != nil {
+		return err
+	}
+	go srv.Start()
+	if !srv.ReadyForConnections(natsStart) {
+		return errors.New("the embedded NATS server did not start")
+	}
+	u.common.Events.URL = srv.ClientURL()
+	g.Add("nats", func(ctx context.Context) error { return stopNATS(ctx, srv) })
+	return nil
+}
+
+// addServices adds the services in the order in which they lean on each other.
+func (u *upConfig) addServices(ctx context.Context, g *rungroup.Group, logs io.Writer) (*frontend.Service, error) {
+	for _, s := range []struct {
+		name string
+		wire func(common) (rungroup.Func, error)
+	}{
+		{"taskdb", func(c common) (rungroup.Func, error) { return wireTaskDB(ctx, c, u.taskdb) }},
+		{"storage", func(c common) (rungroup.Func, error) { return wireStorage(c, u.storage) }},
+		{"imagemaster", func(c common) (rungroup.Func, error) { return wireMaster(c, u.master) }},
+		{"worker", func(c common) (rungroup.Func, error) { return wireWorker(c, u.worker) }},
+	} {
+		c := u.common
+		if err := c.open(s.name, logs); err != nil {
+			return nil, err
+		}
+		run, err := s.wire(c)
+		if err != nil {
+			return nil, err
+		}
+		g.Add(s.name, run)
+	}
+	c := u.common
+	if err := c.open("frontend", logs); err != nil {
+		return nil, err
+	}
+	svc, n, err := newFrontend(c, u.frontend)
+	if err != nil {
+		return nil, err
+	}
+	g.Add("frontend", together(n, nil, "frontend", svc.Run))
+	return svc, nil
+}
+
+// greet says where to look, once every service is announced, and then waits.
+func greet(ctx context.Context, out io.Writer, all *neighbours, front *frontend.Service, data string) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for len(all.missing()) > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	url := front.URL()
+	_, err := fmt.Fprintf(out, `imagemill %s is up.
+
+  Web page   %[2]s/
+  API        %[2]s/openapi.yaml
+  Data       %[3]s
+
+Try it, with a picture of yours:
+
+  curl --data-binary @photo.jpg %[2]s/newImage
+  curl '%[2]s/image/isReady?id=ID&wait=30s'
+  curl -o result.jpg '%[2]s/image/get?id=ID'
+
+Ctrl-C stops it; what was accepted is kept.
+`, fullVersion(), url, data)
+	if err != nil {
+		return fmt.Errorf("write greeting: %w", err)
+	}
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"imagemill/internal/rungroup"
+	"imagemill/services/frontend"
+	"imagemill/services/imagemaster"
+	"imagemill/services/kvstore"
+	"imagemill/services/storage"
+	"imagemill/services/storage/disk"
+	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/sqlite"
+	"imagemill/services/worker"
+	"imagemill/services/worker/engine/process"
+)
+
+// services lists the subcommands in the order in which data flows back.
+func services() []service {
+	return []service{
+		{"kvstore", "Service registry and shared settings, with Consul's KV API", func() (any, wiring) {
+			cfg := kvstore.DefaultConfig()
+			return &cfg, func(_ context.Context, c common) (rungroup.Func, error) { return wireKVStore(c, cfg, nil) }
+		}},
+		{"nats", "An embedded NATS server, where none is at hand", func() (any, wiring) {
+			cfg := defaultNATSConfig()
+			return &cfg, func(_ context.Context, c common) (rungroup.Func, error) { return wireNATS(c, cfg) }
+		}},
+		{"taskdb", "The one truth about every task", func() (any, wiring) {
+			cfg := taskdb.DefaultConfig()
+			return &cfg, func(ctx context.Context, c common) (rungroup.Func, error) { return wireTaskDB(ctx, c, cfg) }
+		}},
+		{"storage", "Image bytes, before and after", func() (any, wiring) {
+			cfg := storage.DefaultConfig()
+			return &cfg, func(_ context.Context, c common) (rungroup.Func, error) { return wireStorage(c, cfg) }
+		}},
+		{"imagemaster", "Takes images in, hands work out, takes results", func() (any, wiring) {
+			cfg := imagemaster.DefaultConfig()
+			return &cfg, func(_ context.Context, c common) (rungroup.Func, error) { return wireMaster(c, cfg) }
+		}},
+		{"worker", "Pulls tasks and makes the renditions", func() (any, wiring) {
+			cfg := worker.DefaultConfig()
+			return &cfg, func(_ context.Context, c common) (rungroup.Func, error) { return wireWorker(c, cfg) }
+		}},
+		{"frontend", "Everything a user touches", func() (any, wiring) {
+			cfg := frontend.DefaultConfig()
+			return &cfg, func(_ context.Context, c common) (rungroup.Func, error) {
+				svc, n, err := newFrontend(c, cfg)
+				if err != nil {
+					return nil, err
+				}
+				return together(n, nil, "frontend", svc.Run), nil
+			}
+		}},
+	}
+}
+
+// wiring turns the loaded settings into something to run.
+type wiring func(context.Context, common) (rungroup.Func, error)
+
+// wireKVStore needs nobody. A listener that is already open replaces LISTEN.
+func wireKVStore(c common, cfg kvstore.Config, ln net.Listener) (rungroup.Func, error) {
+	svc, err := kvstore.New(cfg, kvstore.Deps{
+		Log: c.log, Instance: c.instance, Version: fullVersion(), Listener: ln,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return svc.Run, nil
+}
+
+// wireTaskDB opens the SQLite file, which outlives the service that uses it.
+func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func, error) {
+	n, err := c.neighbours(cfg.Serve.Token)
+	if err != nil {
+		return nil, err
+	}
+	bus, runBus, err := c.bus()
+	if err != nil {
+		return nil, err
+	}
+	store, err := sqlite.Open(ctx, cfg, sqlite.Deps{Log: c.log, Events: bus, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	svc, err := taskdb.New(cfg, taskdb.Deps{
+		Log: c.log, Instance: c.instance, Version: fullVersion(),
+		Registry: n.registry, Store: store, Services: n.transport.Instances,
+	})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return together(n, runBus, "taskdb", func(ctx context.Context) error {
+		return errors.Join(svc.Run(ctx), store.Close())
+	}), nil
+}
+
+// wireStorage keeps the blobs on the local disk.
+func wireStorage(c common, cfg storage.Config) (rungroup.Func, error) {
+	n, err := c.neighbours(cfg.Serve.Token)
+	if err != nil {
+		return nil, err
+	}
+	store, err := disk.Open(disk.Config{Dir: cfg.Data, MinFree: int64(cfg.MinFree)}, disk.Deps{Log: c.log})
+	if err != nil {
+		return nil, err
+	}
+	svc, err := storage.New(cfg, storage.Deps{
+		Log: c.log, Instance: c.instance, Version: fullVersion(),
+		Registry: n.registry, Store: store, Services: n.transport.Instances,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return together(n, nil, "storage", svc.Run), nil
+}
+
+// wireMaster leans on storage and taskdb.
+func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
+	n, err := c.neighbours(cfg.Serve.Token, "storage", "taskdb")
+	if err != nil {
+		return nil, err
+	}
+	bus, runBus, err := c.bus()
+	if err != nil {
+		return nil, err
+	}
+	svc, err := imagemaster.New(cfg, imagemaster.Deps{
+		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
+		Tasks: taskdb.NewClient("http://taskdb", n.client), Blobs: storage.NewClient("http://storage", n.client),
+		Events: bus, Missing: n.missing, Services: n.transport.Instances,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return together(n, runBus, "imagemaster", svc.Run), nil
+}
+
+// wireWorker leans on imagemaster and storage, and on engines, which are this
+// very program in child processes.
+func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
+	n, err := c.neighbours(cfg.Serve.Token, "imagemaster", "storage")
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own program for engines: %w", err)
+	}
+	pool, err := process.New(cfg.EnginePool(self, "engine"), process.Deps{Log: c.log})
+	if err != nil {
+		return nil, err
+	}
+	svc, err := worker.New(cfg, worker.Deps{
+		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
+		Master: imagemaster.NewClient("http://imagemaster", n.client), Blobs: storage.NewClient("http://storage", n.client),
+		Engine: pool, Missing: n.missing, Services: n.transport.Instances,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var g rungroup.Group
+	g.Add("engines", pool.Run)
+	g.Add("worker", together(n, nil, "worker", svc.Run))
+	return g.Run, nil
+}
+
+// newFrontend leans on imagemaster.
+func newFrontend(c common, cfg frontend.Config) (*frontend.Service, *neighbours, error) {
+	n, err := c.neighbours(cfg.Serve.Token, "imagemaster")
+	if err != nil {
+		return nil, nil, err
+	}
+	svc, err := frontend.New(cfg, frontend.Deps{
+		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
+		Master: imagemaster.NewClient("http://imagemaster", n.client), Missing: n.missing, Services: n.transport.Instances,
+	})
+	return svc, n, err
+}
