@@ -57,7 +57,10 @@ func bmpSize(b []byte) (w, h int, ok bool) {
 		return int(binary.LittleEndian.Uint16(b[18:])), int(binary.LittleEndian.Uint16(b[20:])), true
 	}
 	w, h = int(int32(binary.LittleEndian.Uint32(b[18:]))), int(int32(binary.LittleEndian.Uint32(b[22:])))
-	return w, max(h, -h), w >= 0
+	if w < 0 {
+		return 0, 0, false
+	}
+	return w, max(h, -h), true
 }
 
 // jpegSize walks the segments up to the frame header. Each step moves forward,

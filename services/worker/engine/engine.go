@@ -1,0 +1,140 @@
+// Package engine is the contract between a worker and what turns one original
+// into its renditions, and the words in which it fails.
+//
+// Implementations: engine/imaging (pure Go, in this process) and engine/process
+// (a pool of child processes, each of which runs another engine). All pass the
+// suite in engine/enginetest.
+//
+// # Failures
+//
+// Every error of Render carries an internal/fault kind. [Final] tells the two
+// sorts apart:
+//
+//   - final: Invalid, Unsupported, Unprocessable, TooLarge. The same picture
+//     with the same pipeline fails again; the sentence is for the user.
+//   - retryable: Unavailable, DeadlineExceeded, StorageFull, Canceled, Internal.
+//     Nothing is known about the picture; another attempt may succeed.
+//
+// A death of the engine's process is retryable and also answers true to
+// [Died], so that deaths can be counted apart from errors.
+//
+// An engine knows no network, tasks or storage: files in, files out.
+package engine
+
+import (
+	"context"
+	"time"
+
+	"imagemill/pkg/pipeline"
+)
+
+// Engine makes renditions. It is safe for concurrent use.
+type Engine interface {
+	// Render makes all renditions of job.Pipeline from the file job.Source and
+	// writes each into a file of its own in job.Dir. The files are the caller's
+	// to remove, also those left behind by a failure.
+	//
+	// It returns a report with the renditions in the pipeline's order, or an
+	// error as described at the package. A done ctx ends the work soon, with
+	// kind Canceled or DeadlineExceeded. Render may be repeated.
+	Render(ctx context.Context, job Job) (Report, error)
+}
+
+// Job is one original and what is to become of it.
+type Job struct {
+	// Source is the path of the original.
+	Source string `json:"source"`
+	// Dir is an existing scratch folder for the results.
+	Dir string `json:"dir"`
+	// Pipeline is valid (pipeline.Pipeline.Validate).
+	Pipeline pipeline.Pipeline `json:"pipeline"`
+	// Limits bound the job; zero fields stand for the defaults.
+	Limits Limits `json:"limits"`
+}
+
+// Limits bound what one job may cost. A zero field stands for its default.
+type Limits struct {
+	// InputPixels is the largest area of an original; default 50 million.
+	InputPixels int64 `json:"inputPixels,omitempty"`
+	// InputSide is the longest side of an original in pixels; default 100,000.
+	InputSide int `json:"inputSide,omitempty"`
+	// OutputPixels is the largest area after any operation; default 50 million.
+	OutputPixels int64 `json:"outputPixels,omitempty"`
+	// Side is the longest side after any operation in pixels; default 16384. An
+	// original that is longer may be made smaller.
+	Side int `json:"side,omitempty"`
+	// Frames is the most pictures that an animation may hold; default 256.
+	Frames int `json:"frames,omitempty"`
+	// WallTime is how long the job may take; default 60 s.
+	WallTime time.Duration `json:"wallTime,omitempty"`
+}
+
+// The defaults of Limits.
+const (
+	DefaultInputPixels  = 50_000_000
+	DefaultInputSide    = 100_000
+	DefaultOutputPixels = 50_000_000
+	DefaultSide         = pipeline.MaxSide
+	DefaultFrames       = 256
+	DefaultWallTime     = 60 * time.Second
+)
+
+// WithDefaults fills the fields that are zero or less.
+func (l Limits) WithDefaults() Limits {
+	l.InputPixels = orDefault(l.InputPixels, DefaultInputPixels)
+	l.InputSide = orDefault(l.InputSide, DefaultInputSide)
+	l.OutputPixels = orDefault(l.OutputPixels, DefaultOutputPixels)
+	l.Side = orDefault(l.Side, DefaultSide)
+	l.Frames = orDefault(l.Frames, DefaultFrames)
+	l.WallTime = orDefault(l.WallTime, DefaultWallTime)
+	return l
+}
+
+func orDefault[T int | int64 | time.Duration](v, standard T) T {
+	if v <= 0 {
+		return standard
+	}
+	return v
+}
+
+// Report is what Render made.
+type Report struct {
+	// Engine names the implementation: "imaging".
+	Engine string `json:"engine"`
+	// Original is what the source turned out to be.
+	Original Picture `json:"original"`
+	// Renditions stand in the pipeline's order.
+	Renditions []Rendition `json:"renditions"`
+	// Elapsed is the time that the engine itself took.
+	Elapsed time.Duration `json:"elapsed"`
+}
+
+// Picture describes an original as it is stored.
+type Picture struct {
+	// Format is its lower-case name ("jpeg").
+	Format string `json:"format"`
+	// Width and Height in pixels, before the orientation is applied.
+	Width  int `json:"width"`
+	Height int `json:"height"`
+	// Orientation is the EXIF orientation, 1 to 8; 1 when there is none.
+	Orientation int `json:"orientation"`
+	// Frames is the number of pictures in an animation, else 1.
+	Frames int `json:"frames"`
+}
+
+// Rendition is one finished file.
+type Rendition struct {
+	// Name is the rendition's name in the pipeline.
+	Name string `json:"name"`
+	// File is the path of the result in Job.Dir.
+	File string `json:"file"`
+	// Width and Height in pixels.
+	Width  int `json:"width"`
+	Height int `json:"height"`
+	// Format is the format that was written; never pipeline.Same.
+	Format pipeline.Format `json:"format"`
+	// ContentType is its media type.
+	ContentType string `json:"contentType"`
+	// Bytes is the size of the file.
+	Bytes int64 `json:"bytes"`
+}

@@ -1,0 +1,134 @@
+package imaging
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	lib "github.com/disintegration/imaging"
+
+	"imagemill/internal/fault"
+	"imagemill/internal/sniff"
+	"imagemill/pkg/pipeline"
+	"imagemill/services/worker/engine"
+)
+
+// encoderBuffers lets encoders use their buffers again; without it a tiny PNG
+// costs mostly the making of a compressor.
+type encoderBuffers struct {
+	png   sync.Pool
+	files sync.Pool
+}
+
+func newEncoderBuffers() *encoderBuffers {
+	return &encoderBuffers{
+		png:   sync.Pool{New: func() any { return new(png.EncoderBuffer) }},
+		files: sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }},
+	}
+}
+
+// Get implements png.EncoderBufferPool.
+func (b *encoderBuffers) Get() *png.EncoderBuffer { return b.png.Get().(*png.EncoderBuffer) }
+
+// Put implements png.EncoderBufferPool.
+func (b *encoderBuffers) Put(p *png.EncoderBuffer) { b.png.Put(p) }
+
+// target resolves pipeline.Same by what the original was and by whether the
+// result has transparency.
+func target(want pipeline.Format, original string, m image.Image) pipeline.Format {
+	switch {
+	case want != pipeline.Same:
+		return want
+	case original == string(sniff.JPEG), original == string(sniff.PNG), original == string(sniff.GIF):
+		return pipeline.Format(original)
+	case opaque(m):
+		return pipeline.JPEG
+	}
+	return pipeline.PNG
+}
+
+// write encodes a finished picture into a file of dir.
+func (e *Engine) write(dir string, m image.Image, original string, r pipeline.Rendition) (engine.Rendition, error) {
+	format := target(r.Format, original, m)
+	out := engine.Rendition{
+		Name: r.Name, Width: m.Bounds().Dx(), Height: m.Bounds().Dy(),
+		Format: format, ContentType: sniff.Format(format).MIME(),
+		File: filepath.Join(dir, r.Name+sniff.Format(format).Extension()),
+	}
+	file, err := os.Create(out.File)
+	if err != nil {
+		return out, unwritable(err)
+	}
+	w := e.buffers.files.Get().(*bufio.Writer)
+	w.Reset(file)
+	err = errors.Join(e.encode(w, m, format, r), w.Flush())
+	w.Reset(nil)
+	e.buffers.files.Put(w)
+	stat, errStat := file.Stat()
+	if err := errors.Join(err, errStat, file.Close()); err != nil {
+		return out, unwritable(err)
+	}
+	out.Bytes = stat.Size()
+	return out, nil
+}
+
+// encode writes a picture in a format.
+func (e *Engine) encode(w io.Writer, m image.Image, format pipeline.Format, r pipeline.Rendition) error {
+	switch format {
+	case pipeline.JPEG:
+		quality := r.Quality
+		if quality == 0 {
+			quality = pipeline.DefaultQuality
+		}
+		return jpeg.Encode(w, forJPEG(m, r.Background), &jpeg.Options{Quality: quality})
+	case pipeline.GIF:
+		return gif.Encode(w, forGIF(m), nil)
+	default:
+		encoder := png.Encoder{CompressionLevel: pngLevel, BufferPool: e.buffers}
+		if _, slow := m.(*image.YCbCr); slow {
+			m = lib.Clone(m)
+		}
+		return encoder.Encode(w, m)
+	}
+}
+
+// pngLevel: see BenchmarkPNG for what the levels cost and gain.
+const pngLevel = png.DefaultCompression
+
+// forJPEG gives a picture in a type that the encoder has a fast path for. Its
+// transparent parts show the background, which is white when not given.
+func forJPEG(m image.Image, background pipeline.Color) image.Image {
+	switch m.(type) {
+	case *image.YCbCr, *image.Gray:
+		return m
+	}
+	under := nrgba(background)
+	if background == "" {
+		under = nrgba("#ffffff")
+	}
+	under.A = 255
+	n, ok := m.(*image.NRGBA)
+	if !ok || !n.Opaque() {
+		n = flatten(m, under)
+	}
+	// Opaque: multiplied and not multiplied by alpha are the same bytes.
+	return &image.RGBA{Pix: n.Pix, Stride: n.Stride, Rect: n.Rect}
+}
+
+// unwritable is the failure to write a result; nothing is wrong with the picture.
+func unwritable(err error) error {
+	err = fmt.Errorf("write rendition: %w", err)
+	if errors.Is(err, syscall.ENOSPC) {
+		return fault.Wrap(fault.StorageFull, "the scratch disk is full", err)
+	}
+	return fault.Wrap(fault.Unavailable, "the result cannot be written now", err)
+}
