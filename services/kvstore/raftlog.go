@@ -1,0 +1,44 @@
+package kvstore
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// raftLogger sends Raft's messages to log. Raft warns of what is its daily
+// business (every election begins with a warning), so all but its errors come
+// one level lower.
+func raftLogger(log *slog.Logger) hclog.Logger {
+	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "raft", Level: hclog.Info, Output: io.Discard})
+	l.RegisterSink(slogSink{log})
+	return l
+}
+
+type slogSink struct{ log *slog.Logger }
+
+// Accept takes one message from hclog.
+func (s slogSink) Accept(name string, level hclog.Level, msg string, args ...any) {
+	to := slog.LevelDebug
+	switch {
+	case level >= hclog.Error:
+		to = slog.LevelError
+	case level >= hclog.Warn:
+		to = slog.LevelInfo
+	}
+	if !s.log.Enabled(context.Background(), to) {
+		return
+	}
+	for i, a := range args {
+		switch v := a.(type) {
+		case hclog.Format:
+			args[i] = fmt.Sprintf(fmt.Sprint(v[0]), v[1:]...)
+		case fmt.Stringer, error:
+			args[i] = fmt.Sprint(v)
+		}
+	}
+	s.log.Log(context.Background(), to, msg, append([]any{"part", name}, args...)...)
+}
