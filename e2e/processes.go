@@ -1,0 +1,299 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/stretchr/testify/require"
+)
+
+// The services, in an order in which each leans on those before it.
+func Services() []string {
+	return []string{"kvstore", "taskdb", "storage", "imagemaster", "worker", "frontend"}
+}
+
+// Processes is the suite with every service as a process of its own, on
+// loopback ports and with data in a temporary folder.
+type Processes struct {
+	// Binary is the built imagemill.
+	Binary string
+	// Env is added to the environment of every process.
+	Env []string
+
+	t     testing.TB
+	dir   string
+	ports map[string]int
+
+	mu    sync.Mutex
+	procs map[string]*Process // by name: a service and a number, "worker-2"
+	turn  atomic.Int64
+}
+
+// Process is one running service.
+type Process struct {
+	Name, Service string
+	cmd           *exec.Cmd
+	log           *lockedBuffer
+	exited        chan struct{}
+}
+
+// Build compiles imagemill into a temporary folder.
+func Build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "imagemill")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "imagemill/cmd/imagemill").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build imagemill: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// NewProcesses prepares a suite without starting anything. Everything is
+// stopped, and on a failure the logs are shown, when the test ends.
+func NewProcesses(t testing.TB, binary string, env ...string) *Processes {
+	p := &Processes{
+		Binary: binary, Env: env, t: t, dir: t.TempDir(),
+		ports: map[string]int{}, procs: map[string]*Process{},
+	}
+	for _, name := range []string{"kvstore", "nats", "frontend-1", "frontend-2"} {
+		p.ports[name] = freePort(t)
+	}
+	t.Cleanup(p.close)
+	return p
+}
+
+// freePort finds a port that was free a moment ago.
+func freePort(t testing.TB) int {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = ln.Close() }()
+	addr, _ := ln.Addr().(*net.TCPAddr)
+	return addr.Port
+}
+
+// settings gives what is common to all processes: short intervals, so that
+// what takes seconds in operation takes less here.
+func (p *Processes) settings() []string {
+	at := func(name string) string { return fmt.Sprintf("127.0.0.1:%d", p.ports[name]) }
+	return append([]string{
+		"IMAGEMILL_DISCOVERY=consul://" + at("kvstore"), "IMAGEMILL_DISCOVERY_TTL=2s",
+		"IMAGEMILL_KVSTORE_SESSION_TTL_MIN=1s", "IMAGEMILL_KVSTORE_LISTEN=" + at("kvstore"),
+		"IMAGEMILL_NATS=nats://" + at("nats"), "IMAGEMILL_NATS_LISTEN=" + at("nats"),
+		"IMAGEMILL_TASKDB_LISTEN=127.0.0.1:0", "IMAGEMILL_STORAGE_LISTEN=127.0.0.1:0",
+		"IMAGEMILL_IMAGEMASTER_LISTEN=127.0.0.1:0", "IMAGEMILL_WORKER_LISTEN=127.0.0.1:0",
+		"IMAGEMILL_KVSTORE_DATA=" + filepath.Join(p.dir, "kvstore"),
+		"IMAGEMILL_TASKDB_PATH=" + filepath.Join(p.dir, "taskdb", "tasks.db"),
+		"IMAGEMILL_STORAGE_DATA=" + filepath.Join(p.dir, "storage"), "IMAGEMILL_STORAGE_MIN_FREE=0",
+		"IMAGEMILL_TASKDB_LEASE=3s", "IMAGEMILL_IMAGEMASTER_LEASE=3s",
+		"IMAGEMILL_IMAGEMASTER_SWEEP_EVERY=2s", "IMAGEMILL_IMAGEMASTER_ORPHAN_AGE=4s",
+		"IMAGEMILL_IMAGEMASTER_RECORD_TIMEOUT=2s", "IMAGEMILL_LINGER=300ms",
+	}, p.Env...)
+}
+
+// Start starts one process under a name such as "worker-2"; the number picks
+// the port of a frontend.
+func (p *Processes) Start(service, name string) *Process {
+	p.t.Helper()
+	cmd := exec.Command(p.Binary, service) //nolint:gosec,noctx // it outlives every context but the test
+	cmd.Env = append(os.Environ(), p.settings()...)
+	if service == "frontend" {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("IMAGEMILL_FRONTEND_LISTEN=127.0.0.1:%d", p.ports[name]))
+	}
+	proc := &Process{Name: name, Service: service, cmd: cmd, log: &lockedBuffer{}, exited: make(chan struct{})}
+	cmd.Stderr, cmd.Stdout = proc.log, proc.log
+	require.NoError(p.t, cmd.Start())
+	go func() {
+		defer close(proc.exited)
+		_ = cmd.Wait() // how it ended is read from ProcessState
+	}()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.procs[name] = proc
+	return proc
+}
+
+// StartAll starts one of each service and two of what can be two: "worker-1"
+// to workers, two masters, two frontends, and the NATS server.
+func (p *Processes) StartAll(workers int) {
+	p.t.Helper()
+	p.Start("nats", "nats")
+	for _, s := range Services() {
+		p.StartService(s, workers)
+	}
+	p.Ready(workers)
+}
+
+// StartService starts all processes of one service.
+func (p *Processes) StartService(service string, workers int) {
+	p.t.Helper()
+	n := map[string]int{"worker": workers, "frontend": 2, "imagemaster": 2}[service]
+	if n == 0 {
+		p.Start(service, service)
+	}
+	for i := 1; i <= n; i++ {
+		p.Start(service, fmt.Sprintf("%s-%d", service, i))
+	}
+}
+
+// Ready waits until the registry shows all services, and both frontends a master.
+func (p *Processes) Ready(workers int) {
+	p.t.Helper()
+	want := map[string]int{"taskdb": 1, "storage": 1, "imagemaster": 2, "worker": workers, "frontend": 2}
+	p.Eventually("all services are announced", func() bool {
+		seen := p.Announced()
+		for s, n := range want {
+			if len(seen[s]) != n {
+				return false
+			}
+		}
+		return true
+	})
+	for _, name := range []string{"frontend-1", "frontend-2"} {
+		p.Eventually(name+" is ready", func() bool {
+			return status(p.t.Context(), fmt.Sprintf("http://127.0.0.1:%d/readyz", p.ports[name])) == http.StatusOK
+		})
+	}
+}
+
+// Announced reads the registry: by service, the keys that are there.
+func (p *Processes) Announced() map[string][]string {
+	seen := map[string][]string{}
+	for key := range p.Registry() {
+		parts := bytes.Split([]byte(key), []byte("/"))
+		if len(parts) == 3 {
+			seen[string(parts[1])] = append(seen[string(parts[1])], key)
+		}
+	}
+	return seen
+}
+
+// Registry reads all announcements, as Consul's own client sees them.
+func (p *Processes) Registry() map[string][]byte {
+	client, err := api.NewClient(&api.Config{Address: fmt.Sprintf("http://127.0.0.1:%d", p.ports["kvstore"])})
+	require.NoError(p.t, err)
+	pairs, _, err := client.KV().List("services/", nil)
+	if err != nil {
+		return nil
+	}
+	out := map[string][]byte{}
+	for _, kv := range pairs {
+		out[kv.Key] = kv.Value
+	}
+	return out
+}
+
+func status(ctx context.Context, url string) int {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0
+	}
+	resp, err := (&http.Client{Timeout: 5 * time.Second}).Do(req)
+	if err != nil {
+		return 0
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+// URL names the two frontends in turn, so that a client that tries again asks
+// the other one.
+func (p *Processes) URL() string {
+	return fmt.Sprintf("http://127.0.0.1:%d", p.ports[fmt.Sprintf("frontend-%d", p.turn.Add(1)%2+1)])
+}
+
+// Names lists the running processes of a service, of all for "".
+func (p *Processes) Names(service string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for name, proc := range p.procs {
+		if service == "" || proc.Service == service {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Get gives a process by its name.
+func (p *Processes) Get(name string) *Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.procs[name]
+}
+
+// Signal sends a signal to a process.
+func (p *Processes) Signal(name string, sig os.Signal) {
+	p.t.Helper()
+	require.NoError(p.t, p.Get(name).cmd.Process.Signal(sig))
+}
+
+// Wait waits for a process to exit and gives its exit code (-1: by a signal).
+func (p *Processes) Wait(name string, within time.Duration) int {
+	p.t.Helper()
+	proc := p.Get(name)
+	select {
+	case <-proc.exited:
+	case <-time.After(within):
+		require.Failf(p.t, "still running", "%s after %s", name, within)
+	}
+	return proc.cmd.ProcessState.ExitCode()
+}
+
+// patience is how long a condition may take to come true.
+const patience = 60 * time.Second
+
+// Eventually polls a condition.
+func (p *Processes) Eventually(what string, cond func() bool) {
+	p.t.Helper()
+	require.Eventuallyf(p.t, cond, patience, 20*time.Millisecond, "%s", what)
+}
+
+// close kills what is left and, on failure, shows the ends of the logs.
+func (p *Processes) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, proc := range p.procs {
+		_ = proc.cmd.Process.Kill() // it may have ended
+	}
+	for name, proc := range p.procs {
+		<-proc.exited
+		if p.t.Failed() {
+			p.t.Logf("--- %s:\n%s", name, proc.log.tail(4000))
+		}
+	}
+}
+
+// lockedBuffer collects a process's output.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+var _ io.Writer = (*lockedBuffer)(nil)
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) tail(n int) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.buf.Bytes()
+	return string(s[max(0, len(s)-n):])
+}
