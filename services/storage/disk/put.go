@@ -1,0 +1,151 @@
+package disk
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"imagemill/internal/fault"
+	"imagemill/services/storage"
+)
+
+// Put implements storage.Store. A blob becomes visible to readers when it is
+// renamed, a moment before Put returns.
+func (s *Store) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
+	if err := errors.Join(ref.Validate(), opt.Validate(), ctx.Err()); err != nil {
+		return storage.Info{}, err
+	}
+	if err := s.room(max(opt.Size, 0)); err != nil {
+		return storage.Info{}, err
+	}
+	tmp := s.temp()
+	info, err := s.fill(ctx, tmp, ref, r, opt)
+	if err == nil {
+		// The last moment at which a caller that went away changes nothing.
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = s.install(ref, tmp)
+	}
+	if err != nil {
+		s.discard(tmp)
+		return storage.Info{}, err
+	}
+	return info, nil
+}
+
+// room refuses what would leave less than MinFree bytes on the disk. A disk
+// that does not say how much is free is taken at its word when it is full.
+func (s *Store) room(size int64) error {
+	if s.cfg.MinFree == 0 {
+		return nil
+	}
+	free, err := s.free(s.cfg.Dir)
+	if err != nil {
+		s.log.Warn("free disk space is unknown", "error", err)
+		return nil
+	}
+	if free-size < s.cfg.MinFree {
+		return fault.Wrap(fault.StorageFull, "there is no room left to store this",
+			fmt.Errorf("%d bytes free, %d needed, %d to be kept free", free, size, s.cfg.MinFree))
+	}
+	return nil
+}
+
+// fill writes bytes and footer to a new file and makes its content durable.
+func (s *Store) fill(ctx context.Context, path string, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
+	f, err := s.fs.create(path)
+	if err != nil {
+		return storage.Info{}, failed("create", ref, err)
+	}
+	info, err := s.copy(ctx, f, ref, r, opt)
+	if err == nil {
+		if err = f.Sync(); err != nil {
+			err = failed("sync", ref, err)
+		}
+	}
+	if err == nil {
+		info.Modified, err = modified(f)
+	}
+	if cerr := f.Close(); err == nil && cerr != nil {
+		err = failed("close", ref, cerr)
+	}
+	return info, err
+}
+
+func modified(f file) (time.Time, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return st.ModTime().UTC(), nil
+}
+
+// copy writes r and the footer to f in large pieces. The footer goes out with
+// the last piece where it fits, so that a small blob is one write.
+func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
+	buf := s.bufs.Get().(*[bufSize]byte) //nolint:errcheck // the pool holds nothing else
+	defer s.bufs.Put(buf)
+	hash, size := sha256.New(), int64(0)
+	for end := false; !end; {
+		n, err := fillBuffer(ctx, r, buf[:bufSize-footerSize])
+		if end = errors.Is(err, errEnd); err != nil && !end {
+			return storage.Info{}, fmt.Errorf("read blob %s/%s: %w", ref.State, ref.Key, err)
+		}
+		size += int64(n)
+		if err := opt.CheckLonger(size); err != nil {
+			return storage.Info{}, err
+		}
+		piece := buf[:n]
+		hash.Write(piece)
+		if end {
+			piece = append(piece, encodeFooter(ref, size, hash.Sum(nil))...)
+		}
+		if _, err := f.Write(piece); err != nil {
+			return storage.Info{}, failed("write", ref, err)
+		}
+	}
+	digest := hex.EncodeToString(hash.Sum(nil))
+	return storage.Info{Key: ref.Key, Size: size, SHA256: digest}, opt.Check(size, digest)
+}
+
+// errEnd is the clean end of a reader. io.ReadFull would not do: it cannot tell
+// that from a connection that broke, which is io.ErrUnexpectedEOF too.
+var errEnd = errors.New("end of blob")
+
+// fillBuffer reads until p is full or r has ended (errEnd) or failed.
+func fillBuffer(ctx context.Context, r io.Reader, p []byte) (n int, err error) {
+	for idle := 0; n < len(p); {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		m, err := r.Read(p[n:])
+		n += m
+		switch {
+		case err == io.EOF: //nolint:errorlint // only the value itself means the end
+			return n, errEnd
+		case err != nil:
+			return n, err
+		case m > 0:
+			idle = 0
+		default:
+			if idle++; idle == 100 {
+				return n, io.ErrNoProgress
+			}
+		}
+	}
+	return n, nil
+}
+
+// discard removes what is of no use any more. What cannot be removed is found
+// by the next Open.
+func (s *Store) discard(tmp string) {
+	if err := s.fs.remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn("temporary file stays until the next start", "path", tmp, "error", err)
+	}
+}

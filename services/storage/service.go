@@ -1,0 +1,61 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"imagemill/internal/config"
+	"imagemill/internal/serve"
+	"imagemill/pkg/discovery"
+)
+
+// Deps is what a storage service works with.
+type Deps struct {
+	Log               *slog.Logger
+	Instance, Version string
+	Registry          discovery.Registry // announces this instance; may be nil
+	Store             Store
+	// Services is what /services shows; may be nil.
+	Services func() map[string][]discovery.Instance
+	// Listener replaces Config.Serve.Listen where it is already open; may be nil.
+	Listener net.Listener
+}
+
+// Service is one storage node: a Store behind HTTP. Make it with [New].
+type Service struct {
+	cfg    Config
+	log    *slog.Logger
+	store  Store
+	sender Sender
+	server *serve.Server
+}
+
+// New checks and assembles; it opens nothing.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Log == nil || deps.Store == nil {
+		return nil, errors.New("storage: Deps needs Log and Store")
+	}
+	s := &Service{cfg: cfg, log: deps.Log, store: deps.Store}
+	var err error
+	s.server, err = serve.New(cfg.Serve, serve.App{
+		Service: "storage", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
+		Registry: deps.Registry, Routes: s.Routes, Services: deps.Services,
+		Effective: config.Effective(cfg), Listener: deps.Listener,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Run serves until ctx is done, and lets what is in hand end.
+func (s *Service) Run(ctx context.Context) error { return s.server.Run(ctx) }
+
+// Handler is the whole handler, for tests that bring their own listener.
+func (s *Service) Handler() http.Handler { return s.server.Handler() }
