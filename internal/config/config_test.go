@@ -1,0 +1,121 @@
+package config_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"imagemill/internal/config"
+)
+
+type shared struct {
+	Listen string `env:"LISTEN" help:"where to listen"`
+	Token  string `env:"CLUSTER_TOKEN" global:"true" secret:"true" help:"the secret"`
+}
+
+type sample struct {
+	Shared  shared
+	Wait    time.Duration `env:"WAIT" help:"how long"`
+	MaxBody config.Bytes  `env:"MAX_BODY" help:"how much"`
+	Names   []string      `env:"NAMES" help:"which"`
+	On      bool          `env:"ON" help:"whether"`
+	private int
+}
+
+func defaults() sample {
+	return sample{Shared: shared{Listen: ":1"}, Wait: time.Second, MaxBody: 64 << 20}
+}
+
+func load(t *testing.T, own string, env map[string]string, args ...string) (sample, *pflag.FlagSet, error) {
+	t.Helper()
+	cfg := defaults()
+	var set config.Set
+	set.Add("front", &cfg)
+	fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
+	set.Flags(fs, own)
+	require.NoError(t, fs.Parse(args))
+	err := set.Load(func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	return cfg, fs, err
+}
+
+func ExampleSet() {
+	cfg := defaults()
+	var set config.Set
+	set.Add("front", &cfg)
+	fs := pflag.NewFlagSet("front", pflag.ContinueOnError)
+	set.Flags(fs, "front")
+	_ = fs.Parse([]string{"--wait", "5s"})
+	env := map[string]string{"IMAGEMILL_FRONT_WAIT": "3s", "IMAGEMILL_FRONT_LISTEN": ":2"}
+	err := set.Load(func(k string) (string, bool) { v, ok := env[k]; return v, ok })
+	fmt.Println(cfg.Wait, cfg.Shared.Listen, cfg.MaxBody, err)
+	// Output: 5s :2 64MiB <nil>
+}
+
+func TestWeights(t *testing.T) {
+	cfg, _, err := load(t, "", nil)
+	require.NoError(t, err)
+	require.Equal(t, defaults(), cfg)
+
+	env := map[string]string{
+		"IMAGEMILL_FRONT_WAIT": "3s", "IMAGEMILL_FRONT_MAX_BODY": "2KiB", "IMAGEMILL_FRONT_NAMES": "a,b",
+		"IMAGEMILL_FRONT_ON": "true", "IMAGEMILL_CLUSTER_TOKEN": "s3cret", "IMAGEMILL_FRONT_LISTEN": "",
+	}
+	cfg, _, err = load(t, "", env, "--front-wait=4s")
+	require.NoError(t, err)
+	require.Equal(t, sample{
+		Shared: shared{":1", "s3cret"}, Wait: 4 * time.Second, MaxBody: 2048, Names: []string{"a", "b"}, On: true,
+	}, cfg, "an empty variable counts as unset")
+
+	cfg, _, err = load(t, "front", env, "--on=false", "--cluster-token", "other")
+	require.NoError(t, err)
+	require.False(t, cfg.On)
+	require.Equal(t, "other", cfg.Shared.Token)
+}
+
+func TestWrongValuesNameTheSetting(t *testing.T) {
+	_, _, err := load(t, "front", map[string]string{
+		"IMAGEMILL_FRONT_WAIT": "soon", "IMAGEMILL_FRONT_MAX_BODY": "many", "IMAGEMILL_FRONT_ON": "maybe",
+	})
+	for _, name := range []string{"IMAGEMILL_FRONT_WAIT", "IMAGEMILL_FRONT_MAX_BODY", "IMAGEMILL_FRONT_ON", "64MiB"} {
+		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestHelpShowsAllThreeNames(t *testing.T) {
+	_, fs, err := load(t, "front", nil)
+	require.NoError(t, err)
+	usage := fs.FlagUsages()
+	require.Contains(t, usage, "--wait duration")
+	require.Contains(t, usage, "[IMAGEMILL_FRONT_WAIT]")
+	require.Contains(t, usage, "default 1s")
+	require.Contains(t, usage, "default 64MiB")
+}
+
+func TestEffectiveHidesSecrets(t *testing.T) {
+	cfg := defaults()
+	cfg.Shared.Token = "s3cret"
+	got := config.Effective(&cfg)
+	require.Equal(t, "(set)", got["CLUSTER_TOKEN"])
+	require.Equal(t, "1s", got["WAIT"])
+	require.NotContains(t, fmt.Sprint(got), "s3cret")
+}
+
+func TestBytes(t *testing.T) {
+	for text, want := range map[string]config.Bytes{
+		"0": 0, "1": 1, "1024": 1024, "64KiB": 64 << 10, "3 MiB": 3 << 20, "2GiB": 2 << 30, "12B": 12,
+	} {
+		var b config.Bytes
+		require.NoError(t, b.UnmarshalText([]byte(text)))
+		require.Equal(t, want, b)
+		var again config.Bytes
+		require.NoError(t, again.UnmarshalText([]byte(b.String())))
+		require.Equal(t, want, again, "String writes what UnmarshalText reads")
+	}
+	for _, text := range []string{"", "-1", "1KB", "MiB", "9999999999GiB", "1.5MiB"} {
+		var b config.Bytes
+		require.ErrorContains(t, b.UnmarshalText([]byte(text)), "64MiB", text)
+	}
+}
