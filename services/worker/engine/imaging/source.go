@@ -142,7 +142,7 @@ func (s *source) damaged(err error) error {
 	switch {
 	case errors.As(err, &pathError):
 		return fault.Wrap(fault.Unavailable, "the original cannot be read now", err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(text, "unexpected eof"), strings.Contains(text, "not enough"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(text, "unexpected eof"), strings.Contains(text, "not enough"), strings.Contains(text, "short huffman"):
 		return fault.Wrap(fault.Unprocessable, "the "+name+" ends before the picture is complete", err)
 	case strings.Contains(text, "unsupported"):
 		return fault.Wrap(fault.Unsupported, "the "+name+" uses a feature that cannot be read here ("+detail(err)+")", err)

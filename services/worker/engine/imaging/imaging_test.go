@@ -1,0 +1,112 @@
+package imaging_test
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"imagemill/internal/fault"
+	"imagemill/pkg/pipeline"
+	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/enginetest"
+	"imagemill/services/worker/engine/imaging"
+)
+
+func TestConformance(t *testing.T) { enginetest.Run(t, imaging.New()) }
+
+func TestWallTimeEndsBetweenSteps(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "original")
+	require.NoError(t, os.WriteFile(source, enginetest.PNG(t, enginetest.Quadrants(9, 9)), 0o600))
+	_, err := enginetest.Suite{Engine: imaging.New()}.RenderFile(t, source, "", engine.Limits{WallTime: time.Nanosecond})
+	require.Equal(t, fault.DeadlineExceeded, fault.KindOf(err))
+	require.False(t, engine.Final(err))
+}
+
+func TestScratchFolderGoneIsRetryable(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "original")
+	require.NoError(t, os.WriteFile(source, enginetest.PNG(t, enginetest.Quadrants(9, 9)), 0o600))
+	_, err := imaging.New().Render(t.Context(), engine.Job{
+		Source: source, Dir: filepath.Join(t.TempDir(), "gone"), Pipeline: pipeline.DefaultPresets()["small"],
+	})
+	require.Equal(t, fault.Unavailable, fault.KindOf(err))
+}
+
+// benchmark renders one original again and again.
+func benchmark(b *testing.B, original []byte, document string) {
+	dir := b.TempDir()
+	source := filepath.Join(dir, "original")
+	require.NoError(b, os.WriteFile(source, original, 0o600))
+	p, err := pipeline.Parse([]byte(document))
+	require.NoError(b, err)
+	e := imaging.New()
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := e.Render(b.Context(), engine.Job{Source: source, Dir: dir, Pipeline: p})
+		require.NoError(b, err)
+	}
+}
+
+const default1280 = `{"renditions":[{"operations":[{"op":"resize","width":1280,"height":1280,"noEnlarge":true},{"op":"swapRedBlue"}]}]}`
+
+func BenchmarkTinyPNG(b *testing.B) {
+	benchmark(b, enginetest.PNG(b, enginetest.Quadrants(64, 64)), default1280)
+}
+
+func BenchmarkPhoto12MP(b *testing.B) {
+	photo, err := os.ReadFile(enginetest.Shared(b, "photos", "nuthatch-12mp.jpg"))
+	require.NoError(b, err)
+	b.Run("to 800", func(b *testing.B) {
+		benchmark(b, photo, `{"renditions":[{"operations":[{"op":"resize","width":800}]}]}`)
+	})
+	b.Run("default", func(b *testing.B) { benchmark(b, photo, default1280) })
+	b.Run("decode only", func(b *testing.B) {
+		benchmark(b, photo, `{"renditions":[{"operations":[{"op":"crop","width":8,"height":8}]}]}`)
+	})
+}
+
+// BenchmarkPNG compares the encoder's levels on a photograph: time, and bytes
+// as a metric.
+func BenchmarkPNG(b *testing.B) {
+	f, err := os.Open(enginetest.Shared(b, "photos", "kodak-3.png"))
+	require.NoError(b, err)
+	defer f.Close()
+	m, _, err := image.Decode(f)
+	require.NoError(b, err)
+	for name, level := range map[string]png.CompressionLevel{"default": png.DefaultCompression, "speed": png.BestSpeed} {
+		b.Run(name, func(b *testing.B) {
+			var n counter
+			for b.Loop() {
+				n = 0
+				require.NoError(b, (&png.Encoder{CompressionLevel: level}).Encode(&n, m))
+			}
+			b.ReportMetric(float64(n), "bytes")
+		})
+	}
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
+
+func ExampleEngine_Render() {
+	dir, _ := os.MkdirTemp("", "")
+	defer os.RemoveAll(dir)
+	source := filepath.Join(dir, "original")
+	f, _ := os.Create(source)
+	_ = png.Encode(f, image.NewNRGBA(image.Rect(0, 0, 640, 480)))
+	_ = f.Close()
+
+	p, _ := pipeline.Parse([]byte(`{"renditions":[{"operations":[{"op":"resize","width":64}]}]}`))
+	var e engine.Engine = imaging.New()
+	report, err := e.Render(context.Background(), engine.Job{Source: source, Dir: dir, Pipeline: p})
+	r := report.Renditions[0]
+	fmt.Println(report.Original.Format, "→", r.Name, r.ContentType, r.Width, r.Height, err)
+	// Output: png → default image/png 64 48 <nil>
+}

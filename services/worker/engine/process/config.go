@@ -1,0 +1,96 @@
+package process
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"time"
+
+	"imagemill/services/worker/engine"
+)
+
+// Config says which children to run, and how.
+type Config struct {
+	// Command is the program and its arguments, such as {"imagemill", "engine"}.
+	Command []string
+	// Env are further variables of the children ("NAME=value").
+	Env []string
+	// Size is the number of children at work; default one per core.
+	Size int
+	// WallTime is the longest that one picture may take before its child is
+	// killed, whatever the job allows; default 60 s.
+	WallTime time.Duration
+	// StartTime is how long a child may take to greet; default 10 s.
+	StartTime time.Duration
+	// RetryDelay is the wait after a child that did not start; default 500 ms.
+	RetryDelay time.Duration
+	// Recycle is the number of pictures after which a child is replaced, to
+	// bound what leaks and fragments; default 1000.
+	Recycle int
+	// MemoryBytes is a child's soft memory limit (GOMEMLIMIT); 0 sets none.
+	MemoryBytes int64
+	// Threads is a child's GOMAXPROCS; default cores divided by Size, at least 1.
+	Threads int
+}
+
+// WithDefaults fills the fields that are zero.
+func (c Config) WithDefaults() Config {
+	cores := runtime.NumCPU()
+	if c.Size == 0 {
+		c.Size = cores
+	}
+	if c.WallTime == 0 {
+		c.WallTime = engine.DefaultWallTime
+	}
+	if c.StartTime == 0 {
+		c.StartTime = 10 * time.Second
+	}
+	if c.RetryDelay == 0 {
+		c.RetryDelay = 500 * time.Millisecond
+	}
+	if c.Recycle == 0 {
+		c.Recycle = 1000
+	}
+	if c.Threads == 0 {
+		c.Threads = max(1, cores/max(c.Size, 1))
+	}
+	return c
+}
+
+// Validate names the first setting that is wrong.
+func (c Config) Validate() error {
+	switch {
+	case len(c.Command) == 0 || c.Command[0] == "":
+		return fmt.Errorf("engine command: is empty; give the program and its arguments")
+	case c.Size < 1 || c.Size > 1024:
+		return fmt.Errorf("engine size: is %d; allowed is 1 to 1024 processes", c.Size)
+	case c.WallTime < 0:
+		return fmt.Errorf("engine wall time: is %s; must be positive", c.WallTime)
+	case c.StartTime < 0:
+		return fmt.Errorf("engine start time: is %s; must be positive", c.StartTime)
+	case c.RetryDelay < 0:
+		return fmt.Errorf("engine retry delay: is %s; must be positive", c.RetryDelay)
+	case c.Recycle < 0:
+		return fmt.Errorf("engine recycle: is %d; must be positive", c.Recycle)
+	case c.MemoryBytes < 0:
+		return fmt.Errorf("engine memory: is %d bytes; must not be negative", c.MemoryBytes)
+	case c.Threads < 0:
+		return fmt.Errorf("engine threads: is %d; must be positive", c.Threads)
+	}
+	return nil
+}
+
+// environment is all that a child sees: what programs need to start at all,
+// the bounds of its runtime, and Env.
+func (c Config) environment(lookup func(string) (string, bool)) []string {
+	env := []string{"GOMAXPROCS=" + strconv.Itoa(c.Threads)}
+	if c.MemoryBytes > 0 {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(c.MemoryBytes, 10))
+	}
+	for _, name := range []string{"PATH", "SystemRoot", "TMPDIR", "TEMP", "TMP", "GOCOVERDIR", "GORACE"} {
+		if v, ok := lookup(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return append(env, c.Env...)
+}
