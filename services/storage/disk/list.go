@@ -19,6 +19,9 @@ import (
 // blob that goes away meanwhile is left out.
 func (s *Store) List(ctx context.Context, state storage.State, after string, limit int) (storage.Page, error) {
 	limit, err := storage.CheckList(state, after, limit)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return storage.Page{}, err
 	}
@@ -71,17 +74,15 @@ func (s *Store) keysAfter(ctx context.Context, state storage.State, after string
 
 // prefixes gives the prefixes that have a folder, in order.
 func (s *Store) prefixes(state storage.State) ([]string, error) {
-	d, err := os.Open(filepath.Join(s.cfg.Dir, string(state)))
+	entries, err := os.ReadDir(filepath.Join(s.cfg.Dir, string(state)))
 	if err != nil {
 		return nil, err
 	}
-	names, err := d.Readdirnames(-1)
-	if err := errors.Join(err, d.Close()); err != nil {
-		return nil, err
-	}
-	prefixes := make([]string, 0, len(names))
-	for _, name := range names {
-		prefixes = append(prefixes, strings.ReplaceAll(name, "+", "."))
+	prefixes := make([]string, 0, len(entries))
+	for _, e := range entries {
+		if e.IsDir() {
+			prefixes = append(prefixes, strings.ReplaceAll(e.Name(), "+", "."))
+		}
 	}
 	slices.Sort(prefixes)
 	return prefixes, nil
