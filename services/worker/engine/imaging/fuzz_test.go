@@ -1,0 +1,102 @@
+package imaging
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"imagemill/internal/fault"
+	"imagemill/pkg/pipeline"
+	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/enginetest"
+)
+
+// The readers of orientation and frames look at bytes that nobody has checked.
+func FuzzHeaders(f *testing.F) {
+	f.Add(enginetest.JPEG(f, enginetest.Quadrants(4, 4), 6))
+	f.Add(enginetest.PNGWithExif(f, enginetest.Quadrants(4, 4), 3))
+	f.Add(enginetest.Animation(f, 3))
+	f.Add([]byte("II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x08\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, o := range []int{tiffOrientation(b), tiffOrientation(jpegExif(b)), tiffOrientation(pngExif(b))} {
+			if o < 1 || o > 8 {
+				t.Fatalf("orientation %d", o)
+			}
+		}
+		if n := gifFrames(bufio.NewReader(bytes.NewReader(b)), 10); n < 1 || n > 10 {
+			t.Fatalf("%d frames", n)
+		}
+	})
+}
+
+// Whatever the file, Render ends in a result or in an error with a kind.
+func FuzzRender(f *testing.F) {
+	f.Add(enginetest.JPEG(f, enginetest.Quadrants(9, 9), 6))
+	f.Add(enginetest.PNG(f, enginetest.Quadrants(9, 9)))
+	f.Add(enginetest.Animation(f, 2))
+	f.Add([]byte("II*\x00\x08\x00\x00\x00"))
+	f.Add([]byte("BM\x00\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00"))
+	e, dir := New(), f.TempDir()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		source := filepath.Join(dir, "original")
+		require.NoError(t, os.WriteFile(source, b, 0o600))
+		report, err := e.Render(context.Background(), engine.Job{
+			Source: source, Dir: dir, Pipeline: pipeline.DefaultPresets()["default"], Limits: engine.Limits{InputPixels: 1 << 20},
+		})
+		var fe *fault.Error
+		switch {
+		case err == nil:
+			require.Len(t, report.Renditions, 1)
+		case !errors.As(err, &fe) || !engine.Final(err):
+			t.Fatalf("not final: %v", err)
+		}
+	})
+}
+
+func TestEveryOperationHasAStep(t *testing.T) {
+	m := enginetest.Quadrants(6, 6)
+	for _, op := range []pipeline.Operation{
+		pipeline.Resize{Width: 3}, pipeline.Crop{Width: 2, Height: 2}, pipeline.Rotate{Angle: 10}, pipeline.Flip{Vertical: true},
+		pipeline.Blur{Sigma: 1}, pipeline.Sharpen{Sigma: 1}, pipeline.Grayscale{}, pipeline.Brightness{}, pipeline.Contrast{},
+		pipeline.Gamma{Value: 1}, pipeline.Saturation{}, pipeline.Hue{}, pipeline.Invert{}, pipeline.SwapRedBlue{},
+	} {
+		before := bytes.Clone(m.Pix)
+		require.NotNil(t, stepOf(op)(m), op.Op())
+		require.Equal(t, before, m.Pix, "%s changed what other renditions start from", op.Op())
+	}
+}
+
+func TestBigPNGsAreWrittenFast(t *testing.T) {
+	small, big := enginetest.Quadrants(8, 8), enginetest.Quadrants(1024, 1024)
+	require.NotEqual(t, pngLevel(small.Rect), pngLevel(big.Rect))
+}
+
+// A picture of many colours is dithered to a palette and keeps its mean.
+func TestGIFOfManyColours(t *testing.T) {
+	m := enginetest.Quadrants(64, 64)
+	for i := range m.Pix {
+		if i%4 != 3 {
+			m.Pix[i] = uint8(i / 7)
+		}
+	}
+	m.Pix[3] = 0
+	p := forGIF(m)
+	require.LessOrEqual(t, len(p.Palette), 256)
+	_, _, _, a := p.At(0, 0).RGBA()
+	require.Zero(t, a)
+	var want, got int
+	for y := range 64 {
+		for x := 1; x < 64; x++ {
+			r, _, _, _ := m.At(x, y).RGBA()
+			q, _, _, _ := p.At(x, y).RGBA()
+			want, got = want+int(r>>8), got+int(q>>8)
+		}
+	}
+	require.InDelta(t, want/64/64, got/64/64, 4)
+}
