@@ -122,8 +122,13 @@ func (d *deadlines) wake() {
 // deadlineHeap orders by time, for container/heap.
 type deadlineHeap []*deadline
 
-func (h deadlineHeap) Len() int           { return len(h) }
+// Len is the number of sessions with a deadline.
+func (h deadlineHeap) Len() int { return len(h) }
+
+// Less puts the next to expire first.
 func (h deadlineHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+
+// Swap keeps each deadline's own position up to date.
 func (h deadlineHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].pos, h[j].pos = i, j

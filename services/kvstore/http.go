@@ -21,6 +21,7 @@ type httpError struct {
 	text   string
 }
 
+// Error gives the line that the client sees.
 func (e *httpError) Error() string { return e.text }
 
 func badRequest(format string, args ...any) error {
