@@ -71,7 +71,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"GET", "/v1/kv/k?index=99999999999999999999", "", 400, "Invalid index"},
 		{"GET", "/v1/kv/k?wait=soon", "", 400, "Invalid wait time"},
 		{"GET", "/v1/kv/k?wait=10", "", 400, "Invalid wait time"},
-		{"GET", "/v1/kv/k?wait=-1s", "", 400, "Invalid wait time"},
+		{"GET", "/v1/kv/k?wait=-1s&raw", "", 200, "v"},
 		{"GET", "/v1/session/list?index=x", "", 400, "Invalid index"},
 		{"GET", "/v1/kv/", "", 400, "Missing key name"},
 		{"PUT", "/v1/kv/", "v", 400, "Missing key name"},

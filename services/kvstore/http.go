@@ -186,14 +186,14 @@ func (c *call) contact(leads bool) {
 	h.Set("X-Consul-Lastcontact", "0")
 }
 
-// parseWait reads Consul's durations: as Go writes them, and nothing negative.
+// parseWait reads a duration as Go writes it; a negative one counts as none.
 func parseWait(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
+	if err != nil {
 		return 0, badRequest("Invalid wait time")
 	}
-	return d, nil
+	return max(d, 0), nil
 }

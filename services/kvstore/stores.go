@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -47,6 +48,9 @@ func openStores(dir string, log hclog.Logger) (*stores, error) {
 		return nil, fmt.Errorf("DATA: open the Raft log in %s (is another kvstore running on it?): %w", dir, err)
 	}
 	id, err := nodeID(db)
+	if err == nil {
+		err = syncFolders(dir)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -73,4 +77,22 @@ func nodeID(stable raft.StableStore) (raft.ServerID, error) {
 		return "", fmt.Errorf("write node ID: %w", err)
 	}
 	return raft.ServerID(id), nil
+}
+
+// syncFolders puts the folder's entries, and its own in its parent, on disk:
+// bbolt syncs its file, but a new file whose name is lost is lost with it.
+func syncFolders(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be synced there
+	}
+	for _, path := range []string{dir, filepath.Dir(filepath.Clean(dir))} {
+		f, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("sync folder: %w", err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fmt.Errorf("sync folder %s: %w", path, err)
+		}
+	}
+	return nil
 }
