@@ -40,7 +40,7 @@ type Info struct {
 	Modified time.Time `json:"modified"`
 }
 
-// Put options say what the caller knows about the bytes it sends.
+// PutOptions say what the caller knows about the bytes it sends.
 type PutOptions struct {
 	// SHA256 is the expected digest in lower-case hex, or "" for unknown. What
 	// differs is refused with fault.Invalid and leaves nothing behind.
