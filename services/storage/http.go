@@ -64,6 +64,7 @@ type intake struct {
 	err         error
 }
 
+// Read gives nothing of a piece that goes beyond the limit.
 func (b *intake) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.left -= int64(n)

@@ -126,6 +126,7 @@ type arriving struct {
 	left int64
 }
 
+// Read gives io.EOF only after all bytes that were announced.
 func (a *arriving) Read(p []byte) (int, error) {
 	n, err := a.resp.Body.Read(p)
 	a.left -= int64(n)
@@ -142,4 +143,5 @@ func (a *arriving) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close ends the answer; unread, it costs the connection.
 func (a *arriving) Close() error { return a.resp.Body.Close() }

@@ -19,6 +19,7 @@ type memoryBody struct {
 	free func()
 }
 
+// Read gives os.ErrClosed once the buffer is another's.
 func (b *memoryBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -38,6 +39,7 @@ func (b *memoryBody) WriteTo(w io.Writer) (int64, error) {
 	return b.rest.WriteTo(w)
 }
 
+// Close hands the buffer back, once.
 func (b *memoryBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,6 +61,7 @@ type checkedBody struct {
 	err    error
 }
 
+// Read gives the same error for ever, once it has given one.
 func (b *checkedBody) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -86,6 +89,7 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Close may come before the end; nothing is verified then.
 func (b *checkedBody) Close() error { return closeOnce(b.f) }
 
 // plainBody gives out bytes that are verified already, or not verified at all.
@@ -94,6 +98,7 @@ type plainBody struct {
 	rest io.LimitedReader
 }
 
+// Read gives errDamaged where the file has become too short.
 func (b *plainBody) Read(p []byte) (int, error) {
 	n, err := b.rest.Read(p)
 	if errors.Is(err, io.EOF) && b.rest.N > 0 {
@@ -116,6 +121,7 @@ func (b *plainBody) short() error {
 	return fmt.Errorf("%w: %d bytes are missing", errDamaged, b.rest.N)
 }
 
+// Close closes the file.
 func (b *plainBody) Close() error { return closeOnce(b.f) }
 
 // closeOnce makes a second Close harmless.

@@ -167,4 +167,5 @@ func testCancelled(t *testing.T, s storage.Store) {
 
 type readerFunc func(p []byte) (int, error)
 
+// Read calls f.
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
