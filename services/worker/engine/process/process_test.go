@@ -373,6 +373,31 @@ func TestConfigNamesTheSetting(t *testing.T) {
 	assert.ErrorContains(t, err, "logger")
 }
 
+// A worker runs the pool beside its other parts and renders through it.
+func ExamplePool() {
+	pool, err := process.New(
+		process.Config{Command: []string{"imagemill", "engine"}, Size: 2, MemoryBytes: 1 << 30},
+		process.Deps{Log: slog.Default()},
+	)
+	if err != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go func() { _ = pool.Run(ctx) }()
+	report, err := pool.Render(ctx, engine.Job{
+		Source: "scratch/original", Dir: "scratch", Pipeline: pipeline.DefaultPresets()["thumbnail"],
+	})
+	switch {
+	case engine.Died(err):
+		fmt.Println("one death, counted; try again:", err)
+	case engine.Final(err):
+		fmt.Println("failed for good:", fault.As(err).Public)
+	case err == nil:
+		fmt.Println(report.Renditions[0].File)
+	}
+}
+
 // BenchmarkTiny is the cost of a tiny picture through two children; it
 // reports pictures a second.
 func BenchmarkTiny(b *testing.B) {

@@ -92,10 +92,9 @@ func TestResultsMustBeWhereTheyShould(t *testing.T) {
 	}
 	link := filepath.Join(dir, "link.png")
 	linked := os.Symlink(good, link) == nil
-	p := &Pool{}
 	job := engine.Job{Dir: dir, Pipeline: pipeline.DefaultPresets()["small"]}
 	try := func(r ...engine.Rendition) error {
-		_, err := p.accept(job, reply{Report: engine.Report{Renditions: r}})
+		_, err := accept(job, reply{Report: engine.Report{Renditions: r}})
 		return err
 	}
 	require.NoError(t, try(engine.Rendition{Name: "default", File: good, Bytes: 5}))
