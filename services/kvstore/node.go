@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
@@ -26,6 +27,8 @@ type node struct {
 	deadlines *deadlines
 	lead      *gate
 	member    atomic.Pointer[member]
+	// open is openStores, but for tests with a disk that fails.
+	open func(dir string, log hclog.Logger) (*stores, error)
 }
 
 // member is the node while it runs.
@@ -35,14 +38,14 @@ type member struct {
 }
 
 func newNode(cfg Config, log *slog.Logger, now func() time.Time) *node {
-	return &node{cfg: cfg, log: log, now: now, fsm: newFSM(), deadlines: newDeadlines(), lead: newGate()}
+	return &node{cfg: cfg, log: log, now: now, fsm: newFSM(), deadlines: newDeadlines(), lead: newGate(), open: openStores}
 }
 
 // run opens the stores, takes part in the cluster until ctx is done, and closes
 // everything again.
 func (n *node) run(ctx context.Context) error {
 	hlog := raftLogger(n.log)
-	st, err := openStores(n.cfg.DataDir, hlog)
+	st, err := n.open(n.cfg.DataDir, hlog)
 	if err != nil {
 		return err
 	}
