@@ -188,10 +188,13 @@ func TestFanOut(t *testing.T) {
 		}()
 	}
 	eventually(t, func() bool { return r.waiters("hot/") == each && r.waiters("cold/") == each })
+	asleep := r.topic("cold/")
 	r.put("hot/k", "1")
 	hot.Wait()
 	assert.EqualValues(t, each, woken.Load())
-	assert.Equal(t, each, r.waiters("cold/"), "none of the others was woken")
+	// Had they been woken, they would have lain down again on another topic.
+	assert.Same(t, asleep, r.topic("cold/"), "none of the others was woken")
+	assert.Equal(t, each, r.waiters("cold/"))
 	cancel()
 	cold.Wait()
 	assert.EqualValues(t, each, slept.Load())
@@ -207,6 +210,14 @@ func (r *running) waiters(prefix string) int {
 		return tp.waiters
 	}
 	return 0
+}
+
+// topic is what those who wait for a prefix share now.
+func (r *running) topic(prefix string) *topic {
+	h := &r.node.fsm.kv
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.prefixes[prefix]
 }
 
 // A watcher that follows the index sees the last value of every burst.
