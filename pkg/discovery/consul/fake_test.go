@@ -27,6 +27,7 @@ type fake struct {
 	lists    int    // answered
 	token    string // of the last request
 	made     int    // sessions, ever
+	restores int
 }
 
 type pair struct {
@@ -88,7 +89,7 @@ func (f *fake) get(w http.ResponseWriter, r *http.Request) {
 	timeout := time.After(wait)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for index > 0 && f.index <= index {
+	for restores := f.restores; index > 0 && f.index <= index && f.restores == restores; {
 		changed := f.changed
 		f.mu.Unlock()
 		select {
@@ -248,9 +249,10 @@ func (f *fake) set(key, value string) {
 // rewindIndex starts counting anew, as a registry that was replaced does; parked
 // polls are answered with the lower number.
 func (f *fake) rewindIndex() {
-	f.srv.CloseClientConnections()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.restores++
+	f.touch()
 	f.index = 1
 }
 

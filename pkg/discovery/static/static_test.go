@@ -26,9 +26,9 @@ func TestRegistry(t *testing.T) {
 
 func TestNewRefusesWhatCannotBeReached(t *testing.T) {
 	for name, fixed := range map[string]map[string][]string{
-		"url":     {"storage": {"localhost:80"}},
+		"url":      {"storage": {"localhost:80"}},
 		"Storage!": {"Storage!": {"http://localhost:80"}},
-		"twice":   {"storage": {"http://localhost:80", "http://localhost:80"}},
+		"twice":    {"storage": {"http://localhost:80", "http://localhost:80"}},
 	} {
 		_, err := static.New(fixed)
 		assert.ErrorContains(t, err, name)
