@@ -97,7 +97,7 @@ func TestAnswersOfOthersAreErrorsToo(t *testing.T) {
 func TestRetryAfterIsKept(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"7": 7 * time.Second, "-1": 0, "soon": 0, "": 0, "99999999999": (1 << 30) * time.Second,
-		time.Now().Add(time.Hour).UTC().Format(http.TimeFormat): time.Hour,
+		time.Now().Add(time.Hour).UTC().Format(http.TimeFormat):  time.Hour,
 		time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat): 0,
 	} {
 		s, _ := serve(t, answer(503, nil, "Retry-After", header))

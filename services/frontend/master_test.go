@@ -1,0 +1,188 @@
+package frontend
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagemill/internal/fault"
+	"imagemill/services/imagemaster"
+	"imagemill/services/storage"
+)
+
+// memMaster is an imagemaster in memory: what is uploaded is in progress until
+// the test says otherwise.
+type memMaster struct {
+	mu      sync.Mutex
+	images  map[string]*memImage
+	changed chan struct{} // closed and replaced at each change
+
+	// began gets a value when an upload is asked for, ended its outcome.
+	began chan struct{}
+	ended chan error
+	// refuse, if set, is what every call fails with.
+	refuse error
+}
+
+type memImage struct {
+	upload imagemaster.Upload
+	bytes  []byte
+	status imagemaster.Status
+	result map[string][]byte
+}
+
+func newMemMaster() *memMaster {
+	return &memMaster{
+		images: map[string]*memImage{}, changed: make(chan struct{}),
+		began: make(chan struct{}, 64), ended: make(chan error, 64),
+	}
+}
+
+func (m *memMaster) NewImage(_ context.Context, u imagemaster.Upload) (imagemaster.Accepted, error) {
+	m.began <- struct{}{}
+	acc, err := m.take(u)
+	m.ended <- err
+	return acc, err
+}
+
+func (m *memMaster) take(u imagemaster.Upload) (imagemaster.Accepted, error) {
+	b, err := io.ReadAll(u.Body)
+	if err != nil {
+		return imagemaster.Accepted{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refuse != nil {
+		return imagemaster.Accepted{}, m.refuse
+	}
+	id := uuid.NewString()
+	now := time.Now()
+	m.images[id] = &memImage{upload: u, bytes: b, status: imagemaster.Status{
+		ID: id, State: imagemaster.StateInProgress, Created: now, Updated: now, Original: describe(u.ContentType, b),
+	}}
+	return imagemaster.Accepted{ID: id}, nil
+}
+
+func describe(contentType string, b []byte) imagemaster.Picture {
+	sum := sha256.Sum256(b)
+	return imagemaster.Picture{ContentType: contentType, Size: int64(len(b)), SHA256: hex.EncodeToString(sum[:])}
+}
+
+// add puts an image of one PNG rendition, "default", in the given state.
+func (m *memMaster) add(state string, result []byte) (id string) {
+	acc, _ := m.take(imagemaster.Upload{ContentType: "image/png", Body: strings.NewReader("original")})
+	m.end(acc.ID, state, result)
+	return acc.ID
+}
+
+// end brings an image to a state.
+func (m *memMaster) end(id, state string, result []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	img := m.images[id]
+	img.status.State = state
+	switch state {
+	case imagemaster.StateFinished:
+		p := describe("image/png", result)
+		p.Name, p.Format, p.Width, p.Height = "default", "png", 8, 6
+		img.status.Results, img.status.Progress = []imagemaster.Picture{p}, 1
+		img.result = map[string][]byte{"default": result}
+	case imagemaster.StateFailed:
+		img.status.Error = "the file ends too early"
+		img.status.Failures = []string{"the file ends too early"}
+	}
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+func (m *memMaster) find(id string) (memImage, <-chan struct{}, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refuse != nil {
+		return memImage{}, nil, m.refuse
+	}
+	if u, err := uuid.Parse(id); err != nil || u.String() != id {
+		return memImage{}, nil, fault.Newf(fault.Invalid, "%.64q is no image ID", id).WithField("id")
+	}
+	img, ok := m.images[id]
+	if !ok {
+		return memImage{}, nil, fault.New(fault.NotFound, "there is no such task")
+	}
+	return *img, m.changed, nil
+}
+
+func (m *memMaster) IsReady(ctx context.Context, id string, wait time.Duration) (imagemaster.Status, error) {
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	for {
+		img, changed, err := m.find(id)
+		if err != nil || img.status.State != imagemaster.StateInProgress || wait == 0 {
+			return img.status, err
+		}
+		select {
+		case <-changed:
+		case <-over.C:
+			return img.status, nil
+		case <-ctx.Done():
+			return img.status, ctx.Err()
+		}
+	}
+}
+
+func (m *memMaster) Get(_ context.Context, id, rendition string, span storage.Span) (imagemaster.Image, error) {
+	img, _, err := m.find(id)
+	if err != nil {
+		return imagemaster.Image{}, err
+	}
+	switch st := img.status; st.State {
+	case imagemaster.StateFinished:
+	case imagemaster.StateFailed:
+		return imagemaster.Image{}, fault.New(fault.Unprocessable, "the image could not be processed: "+st.Error).WithState(st.State)
+	default:
+		return imagemaster.Image{}, fault.New(fault.Conflict, "image "+id+" is "+st.State).WithState(st.State)
+	}
+	if rendition == "" {
+		rendition = "default"
+	}
+	b, ok := img.result[rendition]
+	if !ok {
+		return imagemaster.Image{}, fault.Newf(fault.NotFound, "image %s has no rendition %.64q", id, rendition).WithField("rendition")
+	}
+	from, n, err := span.Resolve(int64(len(b)))
+	if err != nil {
+		return imagemaster.Image{}, err
+	}
+	p := img.status.Results[0]
+	return imagemaster.Image{
+		Object: storage.Object{
+			Info:   storage.Info{Size: p.Size, SHA256: p.SHA256},
+			Offset: from, Length: n, Body: io.NopCloser(bytes.NewReader(b[from : from+n])),
+		},
+		ContentType: p.ContentType, Name: p.Name, Format: p.Format,
+	}, nil
+}
+
+// only gives the one image that was uploaded.
+func (m *memMaster) only() (img memImage, doc map[string]any, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, i := range m.images {
+		img = *i
+		_ = json.Unmarshal(i.upload.Pipeline, &doc)
+	}
+	return img, doc, len(m.images)
+}
+
+func (m *memMaster) refuseWith(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refuse = err
+}
