@@ -379,12 +379,19 @@ func TestVanishedInstanceLosesIdleConnections(t *testing.T) {
 }
 
 func TestFailureOfTheCallersBodyIsNotTheInstances(t *testing.T) {
-	f := newFleet(t)
-	f.add(echo)
+	f := newFleet(t, func(c *discovery.TransportConfig) { c.SetAside = time.Hour })
+	var first, second atomic.Int64
+	f.add(counted(&first, echo))
 	r, w := io.Pipe()
 	go func() { _, _ = w.Write([]byte("half")); _ = w.CloseWithError(io.ErrNoProgress) }()
 	_, _, err := f.do("PUT", r)
 	require.ErrorIs(t, err, io.ErrNoProgress)
+	before := first.Load()
+	f.add(counted(&second, echo))
+	require.Eventually(t, func() bool {
+		_, _, err := f.do("GET", nil)
+		return err == nil && first.Load() > before && second.Load() > 0
+	}, 5*time.Second, time.Millisecond, "neither is set aside")
 }
 
 // closing tells when a body is closed.

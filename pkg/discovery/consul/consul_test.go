@@ -135,6 +135,7 @@ func TestIndexThatGoesBackwardsIsFollowed(t *testing.T) {
 	reg := open(t, f, func(c *consul.Config) { c.Wait = time.Hour })
 	sets := reg.Watch(t.Context(), "store")
 	sizes(t, sets, 0)
+	require.Eventually(t, f.polled, 10*time.Second, time.Millisecond)
 	f.rewindIndex()
 	f.set("services/store/a", `{"id":"a","service":"store","url":"http://127.0.0.1:1"}`)
 	sizes(t, sets, 1)

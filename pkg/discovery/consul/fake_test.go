@@ -28,6 +28,7 @@ type fake struct {
 	token    string // of the last request
 	made     int    // sessions, ever
 	restores int
+	parked   int // polls that wait
 }
 
 type pair struct {
@@ -91,6 +92,7 @@ func (f *fake) get(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	for restores := f.restores; index > 0 && f.index <= index && f.restores == restores; {
 		changed := f.changed
+		f.parked++
 		f.mu.Unlock()
 		select {
 		case <-changed:
@@ -100,6 +102,7 @@ func (f *fake) get(w http.ResponseWriter, r *http.Request) {
 			index = 0
 		}
 		f.mu.Lock()
+		f.parked--
 	}
 	if q.Has("recurse") {
 		f.lists++
@@ -260,4 +263,11 @@ func (f *fake) look() (lists, sessions, made int, token string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lists, len(f.sessions), f.made, f.token
+}
+
+// polled tells whether a poll is parked.
+func (f *fake) polled() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.parked > 0
 }
