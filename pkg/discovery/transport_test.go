@@ -266,26 +266,44 @@ func TestTheRequestsOwnTimeEndsPatience(t *testing.T) {
 	assert.ErrorIs(t, err, discovery.ErrNoInstance)
 }
 
+// tally is a carrier that answers at once and counts.
+type tally struct{ n atomic.Int64 }
+
+func (c *tally) RoundTrip(*http.Request) (*http.Response, error) {
+	c.n.Add(1)
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("ok"))}, nil
+}
+
 func TestSpreadIsEven(t *testing.T) {
-	f := newFleet(t)
-	var hits [3]atomic.Int64
-	for i := range hits {
-		f.add(counted(&hits[i], echo))
-	}
+	var carriers []*tally
+	reg := make(scripted, 1)
+	reg <- []discovery.Instance{at("a", "http://h:1"), at("b", "http://h:2"), at("c", "http://h:3")}
+	close(reg)
+	tr := discovery.NewTransport(reg, discovery.TransportConfig{Services: []string{"store"}}, discovery.TransportDeps{
+		PerInstance: func(discovery.Instance) http.RoundTripper {
+			carriers = append(carriers, &tally{})
+			return carriers[len(carriers)-1]
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // Run takes over the set, and returns
+	require.NoError(t, tr.Run(ctx))
 	var wg sync.WaitGroup
-	const each, clients = 375, 8
+	const each, clients = 3750, 8
 	for range clients {
 		wg.Go(func() {
 			for range each {
-				code, _, err := f.do("GET", nil)
+				req, err := http.NewRequestWithContext(t.Context(), "GET", "http://store/", nil)
 				assert.NoError(t, err)
-				assert.Equal(t, 200, code)
+				resp, err := tr.RoundTrip(req)
+				assert.NoError(t, err)
+				assert.NoError(t, resp.Body.Close())
 			}
 		})
 	}
 	wg.Wait()
-	for i := range hits {
-		assert.InEpsilon(t, each*clients/len(hits), hits[i].Load(), 0.1)
+	for _, c := range carriers {
+		assert.InEpsilon(t, each*clients/3, c.n.Load(), 0.1)
 	}
 }
 
