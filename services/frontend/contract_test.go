@@ -56,6 +56,8 @@ func (c *contract) RoundTrip(r *http.Request) (*http.Response, error) {
 		Request: again(r), PathParams: params, Route: route,
 		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true},
 	}
+	// A body that streams cannot be looked at once more.
+	in.Options.ExcludeRequestBody = r.Body != nil && r.GetBody == nil
 	if resp.StatusCode < http.StatusBadRequest {
 		assert.NoError(c.t, openapi3filter.ValidateRequest(r.Context(), in), "%s %s was accepted", r.Method, r.URL)
 	}

@@ -230,7 +230,7 @@ func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
 func unsupported(f sniff.Format) error {
 	what := "the bytes are those of no known image format"
 	if f != sniff.Unknown {
-		what = "the image is a " + string(f) + ", which is not supported"
+		what = "the image is in the format " + f.Name() + ", which is not supported"
 	}
 	return fault.Newf(fault.Unsupported, "%s; send a JPEG, PNG, GIF, TIFF or BMP", what)
 }
