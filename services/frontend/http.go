@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"context"
 	"crypto/subtle"
 	"fmt"
 	"net/http"
@@ -62,7 +63,7 @@ func (s *Service) isReady(c echo.Context) error {
 	if err := known(c, "id", "wait", "key"); err != nil {
 		return err
 	}
-	st, err := s.deps.Master.IsReady(c.Request().Context(), id, wait)
+	st, err := s.await(c.Request().Context(), id, wait)
 	if err != nil {
 		return about(id, err)
 	}
@@ -71,6 +72,29 @@ func (s *Service) isReady(c echo.Context) error {
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
 	return c.JSON(http.StatusOK, st)
+}
+
+// await asks for the status and waits for the image's end; when this frontend
+// stops it waits no longer, so that the client gets the status of now.
+func (s *Service) await(ctx context.Context, id string, wait time.Duration) (imagemaster.Status, error) {
+	if wait == 0 {
+		return s.deps.Master.IsReady(ctx, id, 0)
+	}
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	draining := serve.Draining(ctx)
+	go func() {
+		select {
+		case <-draining:
+			cancel()
+		case <-wctx.Done():
+		}
+	}()
+	st, err := s.deps.Master.IsReady(wctx, id, wait)
+	if err != nil && wctx.Err() != nil && ctx.Err() == nil {
+		return s.deps.Master.IsReady(ctx, id, 0)
+	}
+	return st, err
 }
 
 // about adds the image, and for an unknown one its state, to an error.

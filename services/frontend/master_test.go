@@ -28,6 +28,8 @@ type memMaster struct {
 	// began gets a value when an upload is asked for, ended its outcome.
 	began chan struct{}
 	ended chan error
+	// polled, if set, gets a value when a long poll begins to wait.
+	polled chan struct{}
 	// refuse, if set, is what every call fails with.
 	refuse error
 }
@@ -126,6 +128,9 @@ func (m *memMaster) IsReady(ctx context.Context, id string, wait time.Duration) 
 		img, changed, err := m.find(id)
 		if err != nil || img.status.State != imagemaster.StateInProgress || wait == 0 {
 			return img.status, err
+		}
+		if m.polled != nil {
+			m.polled <- struct{}{}
 		}
 		select {
 		case <-changed:

@@ -67,14 +67,14 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	return s, err
 }
 
-// newInternal makes the second listener, which shows what the public one must not.
+// newInternal makes the second listener, which shows what the public one must
+// not: the public server's metrics, so it keeps its own in a registry apart.
 func newInternal(cfg Config, app serve.App) (*serve.Server, error) {
 	public := app
 	app.Service, app.Registry, app.Public, app.Metrics = "frontend-internal", nil, false, nil
-	app.Routes = func(e *echo.Echo) {}
+	app.Routes = func(e *echo.Echo) { serve.OperatingRoutes(e, public, cfg.Serve.Pprof) }
 	icfg := cfg.Serve
 	icfg.Listen = cfg.Internal
-	app.Effective, app.Metrics = public.Effective, public.Metrics
 	srv, err := serve.New(icfg, app)
 	if err != nil {
 		return nil, fmt.Errorf("INTERNAL_LISTEN: %w", err)
