@@ -288,22 +288,25 @@ func TestSpreadIsEven(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // Run takes over the set, and returns
 	require.NoError(t, tr.Run(ctx))
-	var wg sync.WaitGroup
-	const each, clients = 3750, 8
-	for range clients {
-		wg.Go(func() {
-			for range each {
-				req, err := http.NewRequestWithContext(t.Context(), "GET", "http://store/", nil)
-				assert.NoError(t, err)
-				resp, err := tr.RoundTrip(req)
-				assert.NoError(t, err)
-				assert.NoError(t, resp.Body.Close())
-			}
-		})
+	const requests, held = 30000, 300
+	send := func() io.Closer {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://store/", nil)
+		require.NoError(t, err)
+		resp, err := tr.RoundTrip(req)
+		require.NoError(t, err)
+		return resp.Body
 	}
-	wg.Wait()
+	for range requests {
+		require.NoError(t, send().Close())
+	}
 	for _, c := range carriers {
-		assert.InEpsilon(t, each*clients/3, c.n.Load(), 0.1)
+		assert.InEpsilon(t, requests/3, c.n.Swap(0), 0.1, "ties are broken evenly")
+	}
+	for range held {
+		defer send().Close()
+	}
+	for _, c := range carriers {
+		assert.EqualValues(t, held/3, c.n.Load(), "what is outstanding is even")
 	}
 }
 
