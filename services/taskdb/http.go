@@ -1,0 +1,148 @@
+package taskdb
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"imagemill/internal/serve"
+)
+
+// Routes adds all routes. Imagemasters call them; every repeat is safe but that
+// of POST /claims, which claims anew.
+func (s *Service) Routes(r *echo.Echo) {
+	e := r.Group("", s.bounded)
+	e.POST("/tasks", s.create)
+	e.GET("/tasks", s.list)
+	e.GET("/tasks/:id", s.get)
+	e.POST("/tasks/:id/state", s.move)
+	e.POST("/tasks/:id/lease", s.renew)
+	e.POST("/tasks/:id/finish", s.finish)
+	e.POST("/tasks/:id/fail", s.fail)
+	e.POST("/tasks/:id/release", s.release)
+	e.POST("/tasks/:id/cancel", answer(s.store.Cancel))
+	e.POST("/tasks/:id/retry", answer(s.store.Retry))
+	e.POST("/claims", s.claim)
+	e.POST("/leases/expire", s.expire)
+	e.GET("/stats", s.stats)
+	for _, state := range States() {
+		e.GET("/"+string(state), s.ids(state))
+	}
+}
+
+// bounded gives every call the configured time.
+func (s *Service) bounded(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
+		return next(c)
+	}
+}
+
+// answer makes the handler of a call that takes an ID and gives a task.
+func answer(call func(context.Context, string) (Task, error)) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		t, err := call(c.Request().Context(), c.Param("id"))
+		return reply(c, http.StatusOK, t, err)
+	}
+}
+
+// reply sends v, or the error.
+func reply(c echo.Context, status int, v any, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.JSON(status, v)
+}
+
+func (s *Service) create(c echo.Context) error {
+	var n NewTask
+	if err := serve.Decode(c, &n); err != nil {
+		return err
+	}
+	t, err := s.store.Create(c.Request().Context(), n)
+	return reply(c, http.StatusCreated, t, err)
+}
+
+func (s *Service) get(c echo.Context) error {
+	t, err := s.store.Get(c.Request().Context(), c.Param("id"))
+	return reply(c, http.StatusOK, t, err)
+}
+
+// renewBody and renewed are the bodies of a renewal and of its answer.
+type (
+	renewBody struct {
+		Attempt  int     `json:"attempt"`
+		Progress float64 `json:"progress"`
+	}
+	renewed struct {
+		LeaseUntil time.Time `json:"leaseUntil"`
+	}
+)
+
+func (s *Service) renew(c echo.Context) error {
+	var b renewBody
+	if err := serve.Decode(c, &b); err != nil {
+		return err
+	}
+	until, err := s.store.Renew(c.Request().Context(), Lease{ID: c.Param("id"), Attempt: b.Attempt}, b.Progress)
+	return reply(c, http.StatusOK, renewed{until}, err)
+}
+
+func (s *Service) finish(c echo.Context) error {
+	var r Result
+	if err := serve.Decode(c, &r); err != nil {
+		return err
+	}
+	t, err := s.store.Finish(c.Request().Context(), c.Param("id"), r)
+	return reply(c, http.StatusOK, t, err)
+}
+
+func (s *Service) fail(c echo.Context) error {
+	var f Failure
+	if err := serve.Decode(c, &f); err != nil {
+		return err
+	}
+	t, err := s.store.Fail(c.Request().Context(), c.Param("id"), f)
+	return reply(c, http.StatusOK, t, err)
+}
+
+func (s *Service) release(c echo.Context) error {
+	var b struct {
+		Attempt int `json:"attempt"`
+	}
+	if err := serve.Decode(c, &b); err != nil {
+		return err
+	}
+	if err := s.store.Release(c.Request().Context(), Lease{ID: c.Param("id"), Attempt: b.Attempt}); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// taskList is the answer of claims and expiries.
+type taskList struct {
+	Tasks []Task `json:"tasks"`
+}
+
+func (s *Service) claim(c echo.Context) error {
+	var b Claim
+	if err := serve.Decode(c, &b); err != nil {
+		return err
+	}
+	tasks, err := s.store.Claim(c.Request().Context(), b)
+	return reply(c, http.StatusOK, taskList{tasks}, err)
+}
+
+func (s *Service) expire(c echo.Context) error {
+	tasks, err := s.store.Expire(c.Request().Context())
+	return reply(c, http.StatusOK, taskList{tasks}, err)
+}
+
+func (s *Service) stats(c echo.Context) error {
+	st, err := s.store.Stats(c.Request().Context())
+	return reply(c, http.StatusOK, st, err)
+}

@@ -1,0 +1,213 @@
+package taskdb
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Create implements [Tasks].
+func (m *Memory) Create(ctx context.Context, n NewTask) (Task, error) {
+	if err := ctx.Err(); err != nil {
+		return Task{}, err
+	}
+	n, err := n.Canonical()
+	if err != nil {
+		return Task{}, err
+	}
+	m.mu.Lock()
+	if old, ok := m.tasks[n.ID]; ok {
+		m.mu.Unlock()
+		if !n.SameAs(old) {
+			return Task{}, Clash(old)
+		}
+		return clone(old), nil
+	}
+	t := Created(n, m.now())
+	m.put(t)
+	m.mu.Unlock()
+	m.publish(t)
+	return clone(t), nil
+}
+
+// Get implements [Tasks].
+func (m *Memory) Get(ctx context.Context, id string) (Task, error) {
+	if err := ctx.Err(); err != nil {
+		return Task{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, ok := m.tasks[id]
+	if !ok {
+		return Task{}, NotFound(id)
+	}
+	return clone(t), nil
+}
+
+// List implements [Tasks].
+func (m *Memory) List(ctx context.Context, state State, after string, limit int) (Page, error) {
+	limit, err := CheckList(state, limit)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return Page{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := Page{Tasks: []Task{}}
+	m.states[state].from(key{id: after}, func(k key) bool {
+		switch {
+		case k.id == after:
+			return true
+		case len(p.Tasks) == limit:
+			p.Next = p.Tasks[limit-1].ID
+			return false
+		}
+		p.Tasks = append(p.Tasks, clone(m.tasks[k.id]))
+		return true
+	})
+	return p, nil
+}
+
+// Stats implements [Tasks].
+func (m *Memory) Stats(ctx context.Context) (Stats, error) {
+	if err := ctx.Err(); err != nil {
+		return Stats{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Stats{States: map[State]int64{}}
+	for state, set := range m.states {
+		s.States[state] = int64(set.size)
+	}
+	if k, ok := m.queued.first(); ok {
+		s.OldestWaiting = m.tasks[k.id].Created
+	}
+	return s, nil
+}
+
+// Cancel implements [Tasks].
+func (m *Memory) Cancel(ctx context.Context, id string) (Task, error) {
+	return m.change(ctx, id, Stopped)
+}
+
+// Retry implements [Tasks].
+func (m *Memory) Retry(ctx context.Context, id string) (Task, error) {
+	return m.change(ctx, id, Retried)
+}
+
+// Claim implements [Leases].
+func (m *Memory) Claim(ctx context.Context, c Claim) ([]Task, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	tasks, err := m.take(c)
+	m.publish(tasks...)
+	for i := range tasks {
+		tasks[i] = clone(tasks[i])
+	}
+	return tasks, err
+}
+
+func (m *Memory) take(c Claim) ([]Task, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	var candidates []key
+	m.ready.from(key{}, func(k key) bool {
+		candidates = append(candidates, k)
+		return len(candidates) < c.Max
+	})
+	due := 0
+	m.paused.from(key{}, func(k key) bool {
+		if k.n > now.UnixMicro() || due == maxDue {
+			return false
+		}
+		due++
+		candidates = append(candidates, key{m.tasks[k.id].Created.UnixMicro(), k.id})
+		return true
+	})
+	slices.SortFunc(candidates, key.compare)
+	tasks := make([]Task, 0, min(c.Max, len(candidates)))
+	for _, k := range candidates[:min(c.Max, len(candidates))] {
+		t, err := m.cfg.Claimed(m.tasks[k.id], c.Worker, now)
+		if err != nil {
+			return tasks, err
+		}
+		m.put(t)
+		tasks = append(tasks, t)
+	}
+	return tasks, nil
+}
+
+// Renew implements [Leases].
+func (m *Memory) Renew(ctx context.Context, l Lease, progress float64) (time.Time, error) {
+	if err := CheckProgress(progress); err != nil {
+		return time.Time{}, err
+	}
+	t, err := m.change(ctx, l.ID, func(t Task, now time.Time) (Task, bool, error) {
+		t, err := m.cfg.Renewed(t, l.Attempt, progress, now)
+		return t, err == nil, err
+	})
+	return t.LeaseUntil, err
+}
+
+// Finish implements [Leases].
+func (m *Memory) Finish(ctx context.Context, id string, r Result) (Task, error) {
+	r.Renditions = slices.Clone(r.Renditions)
+	return m.change(ctx, id, func(t Task, now time.Time) (Task, bool, error) { return Done(t, r, now) })
+}
+
+// Fail implements [Leases].
+func (m *Memory) Fail(ctx context.Context, id string, f Failure) (Task, error) {
+	f, err := f.Canonical()
+	if err != nil {
+		return Task{}, err
+	}
+	return m.change(ctx, id, func(t Task, now time.Time) (Task, bool, error) { return m.cfg.GivenUp(t, f, now) })
+}
+
+// Release implements [Leases].
+func (m *Memory) Release(ctx context.Context, l Lease) error {
+	_, err := m.change(ctx, l.ID, func(t Task, now time.Time) (Task, bool, error) {
+		t, err := Released(t, l.Attempt, now)
+		return t, err == nil, err
+	})
+	return err
+}
+
+// Expire implements [Leases].
+func (m *Memory) Expire(ctx context.Context) ([]Task, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	tasks, err := m.expire()
+	m.publish(tasks...)
+	for i := range tasks {
+		tasks[i] = clone(tasks[i])
+	}
+	return tasks, err
+}
+
+func (m *Memory) expire() ([]Task, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now, tasks := m.now(), []Task{}
+	for len(tasks) < maxExpire {
+		k, ok := m.leases.first()
+		if !ok || k.n > now.UnixMicro() {
+			break
+		}
+		t, err := m.cfg.Expired(m.tasks[k.id], now)
+		if err != nil {
+			return tasks, err
+		}
+		m.put(t)
+		tasks = append(tasks, t)
+	}
+	return tasks, nil
+}

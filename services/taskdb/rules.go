@@ -1,0 +1,186 @@
+package taskdb
+
+import (
+	"bytes"
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"imagemill/internal/events"
+)
+
+// The rules below decide what becomes of a task. Every backend asks them, so
+// that backends differ only in how they make a change durable and atomic. Each
+// takes the task as it is and gives it as it should be, without changing what
+// the given one shares; changed is false for a repeat, which is not written.
+
+// SameAs reports whether a task is what n, made canonical, would record.
+func (n NewTask) SameAs(t Task) bool {
+	return n.ID == t.ID && n.Original == t.Original && bytes.Equal(n.Pipeline, t.Pipeline)
+}
+
+// Created is the task that n, made canonical, records.
+func Created(n NewTask, now time.Time) Task {
+	return Task{ID: n.ID, State: NotStarted, Pipeline: n.Pipeline, Original: n.Original, Created: now, Updated: now}
+}
+
+// Holds reports whether the attempt holds the task's lease.
+func (t Task) Holds(attempt int) bool { return t.State == InProgress && t.Attempt == attempt }
+
+// moved gives the task in another state, without what belongs to the old one,
+// or the refusal of the table of moves.
+func (t Task) moved(to State, now time.Time) (Task, error) {
+	if !CanMove(t.State, to) {
+		return t, BadMove(t, to)
+	}
+	t.State, t.Updated = to, now
+	t.Worker, t.LeaseUntil, t.NotBefore, t.Progress = "", time.Time{}, time.Time{}, 0
+	return t, nil
+}
+
+// Claimed is the task in the hands of a worker.
+func (c Config) Claimed(t Task, worker string, now time.Time) (Task, error) {
+	t, err := t.moved(InProgress, now)
+	if err != nil {
+		return t, err
+	}
+	t.Attempt++
+	t.Worker, t.LeaseUntil = worker, now.Add(c.Lease)
+	return t, nil
+}
+
+// Renewed is the task with its lease at full length again.
+func (c Config) Renewed(t Task, attempt int, progress float64, now time.Time) (Task, error) {
+	if !t.Holds(attempt) {
+		return t, LeaseLost(t, attempt)
+	}
+	t.LeaseUntil, t.Progress = now.Add(c.Lease), progress
+	return t, nil
+}
+
+// Done is the task with the result of the attempt that holds it.
+func Done(t Task, r Result, now time.Time) (_ Task, changed bool, err error) {
+	if t.State == Finished && t.Result.Attempt == r.Attempt {
+		return t, false, nil
+	}
+	if !t.Holds(r.Attempt) {
+		return t, false, LeaseLost(t, r.Attempt)
+	}
+	worker := t.Worker
+	if t, err = t.moved(Finished, now); err != nil {
+		return t, false, err
+	}
+	if r.Worker == "" {
+		r.Worker = worker
+	}
+	t.Result, t.Progress = &r, 1
+	return t, true, nil
+}
+
+// GivenUp is the task after the failure f of the attempt that holds it.
+func (c Config) GivenUp(t Task, f Failure, now time.Time) (_ Task, changed bool, err error) {
+	for _, old := range t.Failures {
+		if old.Attempt == f.Attempt && old.Reason != expiredReason {
+			return t, false, nil // told already; an expiry is not what the worker told
+		}
+	}
+	if !t.Holds(f.Attempt) {
+		return t, false, LeaseLost(t, f.Attempt)
+	}
+	t, err = c.failed(t, f, now)
+	if t.State == NotStarted {
+		t.NotBefore = now.Add(c.Backoff(t.ID, t.Tries))
+	}
+	return t, err == nil, err
+}
+
+// expiredReason is the reason of a failure that Expire records.
+const expiredReason = "the worker stopped answering while it had the image"
+
+// Expired is the task after its lease has run out. It may be claimed again at
+// once, since the lease was wait enough.
+func (c Config) Expired(t Task, now time.Time) (Task, error) {
+	f := Failure{Attempt: t.Attempt, Worker: t.Worker, Retryable: true, Died: true, Reason: expiredReason}
+	return c.failed(t, f, now)
+}
+
+// failed counts f and decides whether the task is tried again.
+func (c Config) failed(t Task, f Failure, now time.Time) (Task, error) {
+	if f.Worker == "" {
+		f.Worker = t.Worker
+	}
+	f.At = now
+	t.Failures = append(t.Failures[:len(t.Failures):len(t.Failures)], f)
+	t.Failures = t.Failures[max(0, len(t.Failures)-MaxFailures):]
+	t.Tries++
+	if f.Died {
+		t.Deaths++
+	}
+	to := NotStarted
+	if !f.Retryable || t.Tries >= c.MaxTries || t.Deaths >= c.MaxDeaths {
+		to = Failed
+	}
+	return t.moved(to, now)
+}
+
+// Released is the task given back by the attempt that holds it.
+func Released(t Task, attempt int, now time.Time) (Task, error) {
+	if !t.Holds(attempt) {
+		return t, LeaseLost(t, attempt)
+	}
+	return t.moved(NotStarted, now)
+}
+
+// Stopped is the task cancelled.
+func Stopped(t Task, now time.Time) (_ Task, changed bool, err error) {
+	if t.State == Cancelled {
+		return t, false, nil
+	}
+	t, err = t.moved(Cancelled, now)
+	return t, err == nil, err
+}
+
+// Retried is the task as good as new, but for its attempts and its history. One
+// that waits already stays as it is.
+func Retried(t Task, now time.Time) (_ Task, changed bool, err error) {
+	switch t.State {
+	case NotStarted:
+		return t, false, nil
+	case InProgress: // the table allows the move, but by its worker only
+		return t, false, BadMove(t, NotStarted)
+	case Finished, Failed, Cancelled:
+	}
+	if t, err = t.moved(NotStarted, now); err != nil {
+		return t, false, err
+	}
+	t.Tries, t.Deaths = 0, 0
+	return t, true, nil
+}
+
+// Backoff is the pause of a task after a number of tries: BackoffMin doubled
+// each time, up to BackoffMax, of which up to a half is taken off. How much
+// depends on the ID, so that tasks which failed together do not come back
+// together, yet every backend says the same.
+func (c Config) Backoff(id string, tries int) time.Duration {
+	d := c.BackoffMax
+	if shift := max(tries-1, 0); shift < 20 {
+		d = min(c.BackoffMin<<shift, c.BackoffMax)
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id + strconv.Itoa(tries))) // a hash does not fail
+	off := time.Duration(float64(d/2) * float64(h.Sum32()) / (1 << 32))
+	return (d - off).Truncate(time.Microsecond)
+}
+
+// EventOf is what to publish after a change that left the task as it is.
+func EventOf(t Task) events.Event {
+	kind := events.Ended
+	switch t.State {
+	case NotStarted:
+		kind = events.Queued
+	case InProgress:
+		kind = events.Progress
+	case Finished, Failed, Cancelled:
+	}
+	return events.Event{Kind: kind, TaskID: t.ID, State: string(t.State)}
+}

@@ -1,0 +1,53 @@
+package taskdb
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"imagemill/internal/config"
+	"imagemill/internal/serve"
+	"imagemill/pkg/discovery"
+)
+
+// Deps is what a taskdb works with.
+type Deps struct {
+	Log               *slog.Logger
+	Instance, Version string
+	Registry          discovery.Registry // announces this instance; may be nil
+	Store             Store
+	// Services is what /services shows; may be nil.
+	Services func() map[string][]discovery.Instance
+}
+
+// Service serves a store over HTTP. Make it with [New].
+type Service struct {
+	cfg    Config
+	store  Store
+	server *serve.Server
+}
+
+// New checks and assembles; it opens nothing.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Log == nil || deps.Store == nil {
+		return nil, errors.New("taskdb: Deps needs Log and Store")
+	}
+	s := &Service{cfg: cfg, store: deps.Store}
+	var err error
+	s.server, err = serve.New(cfg.Serve, serve.App{
+		Service: "taskdb", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
+		Registry: deps.Registry, Routes: s.Routes, Services: deps.Services,
+		Effective: config.Effective(cfg),
+	})
+	return s, err
+}
+
+// Run serves until ctx is done. The store stays open: it is its maker's.
+func (s *Service) Run(ctx context.Context) error { return s.server.Run(ctx) }
+
+// Handler is the whole handler, for tests that bring their own listener.
+func (s *Service) Handler() http.Handler { return s.server.Handler() }

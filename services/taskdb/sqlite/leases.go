@@ -1,0 +1,138 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"imagemill/services/taskdb"
+)
+
+// maxExpire bounds the leases that one Expire ends.
+const maxExpire = 1000
+
+// Claim implements [taskdb.Leases].
+func (s *Store) Claim(ctx context.Context, c taskdb.Claim) ([]taskdb.Task, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	var out []taskdb.Task
+	err := s.do(ctx, func(se *session, now time.Time) (err error) {
+		out, err = se.claim(c, now, now.Add(s.cfg.Lease))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	return out, nil
+}
+
+// claim moves tasks in one statement, and gives them oldest first, which
+// RETURNING does not promise.
+func (s *session) claim(c taskdb.Claim, now, until time.Time) ([]taskdb.Task, error) {
+	rows, err := s.st.claim.QueryContext(s.ctx, micros(now), c.Worker, micros(until), c.Max)
+	if err != nil {
+		return nil, s.fail(fmt.Errorf("claim tasks: %w", err))
+	}
+	tasks, err := scanAll(rows)
+	if err != nil {
+		return nil, s.fail(fmt.Errorf("claim tasks: %w", err))
+	}
+	slices.SortFunc(tasks, func(a, b taskdb.Task) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	for _, t := range tasks {
+		s.moved(taskdb.NotStarted, t)
+	}
+	return tasks, nil
+}
+
+// Renew implements [taskdb.Leases].
+func (s *Store) Renew(ctx context.Context, l taskdb.Lease, progress float64) (time.Time, error) {
+	if err := taskdb.CheckProgress(progress); err != nil {
+		return time.Time{}, err
+	}
+	var until time.Time
+	err := s.do(ctx, func(se *session, now time.Time) error {
+		t, err := se.get(l.ID)
+		if err != nil {
+			return err
+		}
+		if t, err = s.cfg.Renewed(t, l.Attempt, progress, now); err != nil {
+			return err
+		}
+		until = t.LeaseUntil
+		return se.renew(t)
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("renew lease: %w", err)
+	}
+	return until, nil
+}
+
+// renew writes the lease only, and so leaves most orders of the table alone.
+func (s *session) renew(t taskdb.Task) error {
+	if _, err := s.st.renew.ExecContext(s.ctx, micros(t.LeaseUntil), t.Progress, t.ID); err != nil {
+		return s.fail(fmt.Errorf("renew task %s: %w", t.ID, err))
+	}
+	s.changed = append(s.changed, t)
+	return nil
+}
+
+// Finish implements [taskdb.Leases].
+func (s *Store) Finish(ctx context.Context, id string, r taskdb.Result) (taskdb.Task, error) {
+	return s.change(ctx, id, func(t taskdb.Task, now time.Time) (taskdb.Task, bool, error) { return taskdb.Done(t, r, now) })
+}
+
+// Fail implements [taskdb.Leases].
+func (s *Store) Fail(ctx context.Context, id string, f taskdb.Failure) (taskdb.Task, error) {
+	f, err := f.Canonical()
+	if err != nil {
+		return taskdb.Task{}, err
+	}
+	return s.change(ctx, id, func(t taskdb.Task, now time.Time) (taskdb.Task, bool, error) { return s.cfg.GivenUp(t, f, now) })
+}
+
+// Release implements [taskdb.Leases].
+func (s *Store) Release(ctx context.Context, l taskdb.Lease) error {
+	_, err := s.change(ctx, l.ID, func(t taskdb.Task, now time.Time) (taskdb.Task, bool, error) {
+		t, err := taskdb.Released(t, l.Attempt, now)
+		return t, err == nil, err
+	})
+	return err
+}
+
+// Expire implements [taskdb.Leases].
+func (s *Store) Expire(ctx context.Context) ([]taskdb.Task, error) {
+	var out []taskdb.Task
+	err := s.do(ctx, func(se *session, now time.Time) (err error) {
+		out, err = se.expire(s.cfg, now)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("expire leases: %w", err)
+	}
+	return out, nil
+}
+
+func (s *session) expire(cfg taskdb.Config, now time.Time) ([]taskdb.Task, error) {
+	rows, err := s.st.expired.QueryContext(s.ctx, micros(now), maxExpire)
+	if err != nil {
+		return nil, s.fail(fmt.Errorf("find leases: %w", err))
+	}
+	tasks, err := scanAll(rows)
+	if err != nil {
+		return nil, s.fail(fmt.Errorf("find leases: %w", err))
+	}
+	for i, old := range tasks {
+		if tasks[i], err = cfg.Expired(old, now); err != nil {
+			return nil, s.fail(err) // some are written already
+		}
+		if err := s.save(old.State, tasks[i]); err != nil {
+			return nil, s.fail(err)
+		}
+	}
+	return tasks, nil
+}

@@ -1,0 +1,82 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+const columns = `id, state, created, updated, attempt, tries, deaths, worker, lease_until, not_before, progress,
+	blob_key, blob_size, blob_sha256, blob_type, pipeline, result, failures`
+
+const (
+	sqlGet  = `SELECT ` + columns + ` FROM tasks WHERE id = ?`
+	sqlList = `SELECT ` + columns + ` FROM tasks WHERE state = ? AND id > ? ORDER BY id LIMIT ?`
+
+	sqlCounts = `SELECT state, tasks, coalesce(min(
+		coalesce((SELECT min(created) FROM tasks WHERE state = 'notStarted' AND not_before = 0), 9223372036854775807),
+		coalesce((SELECT min(created) FROM tasks WHERE state = 'notStarted' AND not_before > 0), 9223372036854775807)), 0)
+		FROM counts`
+
+	sqlInsert = `INSERT INTO tasks (id, state, created, updated, blob_key, blob_size, blob_sha256, blob_type, pipeline)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+	sqlSave = `UPDATE tasks SET state = ?, updated = ?, tries = ?, deaths = ?, worker = ?, lease_until = ?,
+		not_before = ?, progress = ?, result = ?, failures = ? WHERE id = ?`
+
+	sqlRenew = `UPDATE tasks SET lease_until = ?, progress = ? WHERE id = ?`
+
+	// sqlClaim takes the oldest of both kinds of waiting tasks. The inner limits
+	// bound what it looks at; ?1 updated, ?2 worker, ?3 lease, ?4 how many.
+	sqlClaim = `UPDATE tasks SET state = 'inProgress', updated = ?1, attempt = attempt + 1, worker = ?2,
+		lease_until = ?3, not_before = 0, progress = 0
+		WHERE id IN (SELECT id FROM (
+			SELECT id, created FROM (SELECT id, created FROM tasks
+				WHERE state = 'notStarted' AND not_before = 0 ORDER BY created, id LIMIT ?4)
+			UNION ALL
+			SELECT id, created FROM (SELECT id, created FROM tasks
+				WHERE state = 'notStarted' AND not_before > 0 AND not_before <= ?1 ORDER BY not_before, id LIMIT 256))
+			ORDER BY created, id LIMIT ?4)
+		RETURNING ` + columns
+
+	sqlExpired = `SELECT ` + columns + ` FROM tasks
+		WHERE state = 'inProgress' AND lease_until <= ? ORDER BY lease_until, id LIMIT ?`
+
+	sqlCount = `UPDATE counts SET tasks = tasks + ? WHERE state = ?`
+)
+
+// writeStatements are prepared once, on the writer's connection.
+type writeStatements struct {
+	begin, commit, count, get, insert, save, renew, claim, expired *sql.Stmt
+}
+
+func prepareWrites(ctx context.Context, conn *sql.Conn) (st writeStatements, err error) {
+	err = prepareAll(ctx, conn, map[string]**sql.Stmt{
+		"BEGIN IMMEDIATE": &st.begin, "COMMIT": &st.commit, sqlCount: &st.count, sqlGet: &st.get, sqlInsert: &st.insert,
+		sqlSave: &st.save, sqlRenew: &st.renew, sqlClaim: &st.claim, sqlExpired: &st.expired,
+	})
+	return st, err
+}
+
+// reads are the statements of the reading pool.
+type reads struct{ get, list, counts *sql.Stmt }
+
+func prepareReads(ctx context.Context, db *sql.DB) (st reads, err error) {
+	err = prepareAll(ctx, db, map[string]**sql.Stmt{sqlGet: &st.get, sqlList: &st.list, sqlCounts: &st.counts})
+	return st, err
+}
+
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+func prepareAll(ctx context.Context, p preparer, all map[string]**sql.Stmt) error {
+	for query, into := range all {
+		st, err := p.PrepareContext(ctx, query)
+		if err != nil {
+			return fmt.Errorf("prepare %.40q: %w", query, err)
+		}
+		*into = st
+	}
+	return nil
+}

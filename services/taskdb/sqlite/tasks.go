@@ -1,0 +1,144 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"imagemill/services/taskdb"
+)
+
+// Create implements [taskdb.Tasks].
+func (s *Store) Create(ctx context.Context, n taskdb.NewTask) (taskdb.Task, error) {
+	n, err := n.Canonical()
+	if err != nil {
+		return taskdb.Task{}, err
+	}
+	var out taskdb.Task
+	err = s.do(ctx, func(se *session, now time.Time) error {
+		old, err := se.find(n.ID)
+		if err != nil {
+			return err
+		}
+		if old == nil {
+			out = taskdb.Created(n, now)
+			return se.insert(out)
+		}
+		if !n.SameAs(*old) {
+			return taskdb.Clash(*old)
+		}
+		out = *old
+		return nil
+	})
+	if err != nil {
+		return taskdb.Task{}, fmt.Errorf("create task: %w", err)
+	}
+	return out, nil
+}
+
+// Get implements [taskdb.Tasks].
+func (s *Store) Get(ctx context.Context, id string) (taskdb.Task, error) {
+	t, err := scan(s.reads.get.QueryRowContext(ctx, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return taskdb.Task{}, taskdb.NotFound(id)
+	}
+	if err != nil {
+		return taskdb.Task{}, fmt.Errorf("read task %s: %w", id, s.readFailure(ctx, err))
+	}
+	return t, nil
+}
+
+// List implements [taskdb.Tasks].
+func (s *Store) List(ctx context.Context, state taskdb.State, after string, limit int) (taskdb.Page, error) {
+	limit, err := taskdb.CheckList(state, limit)
+	if err != nil {
+		return taskdb.Page{}, err
+	}
+	rows, err := s.reads.list.QueryContext(ctx, string(state), after, limit+1)
+	if err != nil {
+		return taskdb.Page{}, fmt.Errorf("list %s: %w", state, s.readFailure(ctx, err))
+	}
+	tasks, err := scanAll(rows)
+	if err != nil {
+		return taskdb.Page{}, fmt.Errorf("list %s: %w", state, s.readFailure(ctx, err))
+	}
+	p := taskdb.Page{Tasks: tasks}
+	if len(tasks) > limit { // one more than asked for shows that there is a next page
+		p.Tasks = tasks[:limit]
+		p.Next = tasks[limit-1].ID
+	}
+	return p, nil
+}
+
+// Stats implements [taskdb.Tasks]. Its cost does not depend on how many tasks
+// there are.
+func (s *Store) Stats(ctx context.Context) (_ taskdb.Stats, err error) {
+	rows, err := s.reads.counts.QueryContext(ctx)
+	if err != nil {
+		return taskdb.Stats{}, fmt.Errorf("count tasks: %w", s.readFailure(ctx, err))
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	st := taskdb.Stats{States: map[taskdb.State]int64{}}
+	for rows.Next() {
+		var state taskdb.State
+		var n, oldest int64
+		if err := rows.Scan(&state, &n, &oldest); err != nil {
+			return taskdb.Stats{}, fmt.Errorf("count tasks: %w", err)
+		}
+		st.States[state] = n
+		if oldest != math.MaxInt64 {
+			st.OldestWaiting = moment(oldest)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return taskdb.Stats{}, fmt.Errorf("count tasks: %w", s.readFailure(ctx, err))
+	}
+	return st, nil
+}
+
+// readFailure prefers the caller's own end to what the driver makes of it.
+func (s *Store) readFailure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return failure(err)
+}
+
+// Cancel implements [taskdb.Tasks].
+func (s *Store) Cancel(ctx context.Context, id string) (taskdb.Task, error) {
+	return s.change(ctx, id, taskdb.Stopped)
+}
+
+// Retry implements [taskdb.Tasks].
+func (s *Store) Retry(ctx context.Context, id string) (taskdb.Task, error) {
+	return s.change(ctx, id, taskdb.Retried)
+}
+
+// change applies a rule to one task and saves it, if it has changed.
+func (s *Store) change(
+	ctx context.Context, id string, rule func(taskdb.Task, time.Time) (taskdb.Task, bool, error),
+) (taskdb.Task, error) {
+	var out taskdb.Task
+	err := s.do(ctx, func(se *session, now time.Time) error {
+		old, err := se.get(id)
+		if err != nil {
+			return err
+		}
+		t, changed, err := rule(old, now)
+		if err != nil {
+			return err
+		}
+		out = t
+		if !changed {
+			return nil
+		}
+		return se.save(old.State, t)
+	})
+	if err != nil {
+		return taskdb.Task{}, fmt.Errorf("change task: %w", err)
+	}
+	return out, nil
+}

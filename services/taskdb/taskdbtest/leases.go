@@ -1,0 +1,95 @@
+package taskdbtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"imagemill/internal/events"
+	"imagemill/services/taskdb"
+)
+
+func leaseCases() map[string]func(*testing.T, *fixture) {
+	return map[string]func(*testing.T, *fixture){
+		"expire/counts a death and frees the task at once": func(t *testing.T, f *fixture) {
+			f.held(1)
+			f.clock.Advance(f.cfg.Lease - time.Microsecond)
+			f.expire(0)
+			f.clock.Advance(time.Microsecond)
+			got := f.expire(1)[0]
+			require.Equal(t, taskdb.NotStarted, got.State)
+			require.Equal(t, [2]int{1, 1}, [2]int{got.Tries, got.Deaths})
+			require.Len(t, got.Failures, 1)
+			fl := got.Failures[0]
+			require.True(t, fl.Died && fl.Retryable && fl.Attempt == 1 && fl.Worker == "w1" && fl.Reason != "")
+			require.Equal(t, got, f.get(1))
+			f.heardOnly(events.Event{Kind: events.Queued, TaskID: ID(1), State: "notStarted"})
+			require.Equal(t, 2, f.claim(1, 1)[0].Attempt)
+		},
+		"expire/too many deaths": func(t *testing.T, f *fixture) {
+			f.create(1)
+			for range f.cfg.MaxDeaths {
+				f.claim(1, 1)
+				f.clock.Advance(f.cfg.Lease)
+				f.heard.Take()
+				f.expire(1)
+			}
+			got := f.get(1)
+			require.Equal(t, taskdb.Failed, got.State)
+			require.Equal(t, f.cfg.MaxDeaths, got.Deaths)
+			f.heardOnly(events.Event{Kind: events.Ended, TaskID: ID(1), State: "failed"})
+			f.claim(1, 0)
+		},
+		"expire/at most a thousand at once": func(t *testing.T, f *fixture) {
+			const n = 1003
+			for i := range n {
+				f.create(i)
+			}
+			for taken := 0; taken < n; {
+				ts, err := f.Claim(t.Context(), taskdb.Claim{Worker: "w", Max: taskdb.MaxClaim})
+				require.NoError(t, err)
+				require.NotEmpty(t, ts)
+				taken += len(ts)
+			}
+			f.clock.Advance(f.cfg.Lease)
+			f.expire(1000)
+			f.expire(3)
+			f.expire(0)
+		},
+		"fence/after expiry, and after the next claim": func(_ *testing.T, f *fixture) {
+			f.held(1)
+			f.clock.Advance(f.cfg.Lease)
+			f.expire(1)
+			f.lateWrites(1, 1)
+			f.claim(1, 1)
+			f.lateWrites(1, 1)
+			f.lateWrites(1, 3) // an attempt that never was
+		},
+		"fence/after release": func(t *testing.T, f *fixture) {
+			f.held(1)
+			require.NoError(t, f.Release(t.Context(), taskdb.Lease{ID: ID(1), Attempt: 1}))
+			f.lateWrites(1, 1)
+		},
+		"fence/after cancel": func(t *testing.T, f *fixture) {
+			f.held(1)
+			_, err := f.Cancel(t.Context(), ID(1))
+			require.NoError(t, err)
+			f.lateWrites(1, 1)
+		},
+		"fence/after another finished": func(t *testing.T, f *fixture) {
+			f.held(1)
+			f.clock.Advance(f.cfg.Lease)
+			f.expire(1)
+			f.claim(1, 1)
+			_, err := f.Finish(t.Context(), ID(1), result(2))
+			require.NoError(t, err)
+			f.lateWrites(1, 1)
+		},
+		"fence/before any claim": func(_ *testing.T, f *fixture) {
+			f.create(1)
+			f.lateWrites(1, 0)
+			f.lateWrites(1, 1)
+		},
+	}
+}
