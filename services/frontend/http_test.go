@@ -213,6 +213,7 @@ func TestPageKeepsToItsPolicy(t *testing.T) {
 	assert.Contains(t, a.Header.Get("Content-Type"), "text/html")
 	policy := a.Header.Get("Content-Security-Policy")
 	assert.Contains(t, policy, "default-src 'none'")
+	assert.Equal(t, "nosniff", a.Header.Get("X-Content-Type-Options"))
 	html := string(a.body)
 	for _, never := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "src=\"http", "href=\"http", "@import", " onclick="} {
 		assert.NotContains(t, html, never)
