@@ -12,23 +12,23 @@ import (
 
 // Routes adds all routes. Imagemasters call them; every repeat is safe but that
 // of POST /claims, which claims anew.
-func (s *Service) Routes(r *echo.Echo) {
-	e := r.Group("", s.bounded)
-	e.POST("/tasks", s.create)
-	e.GET("/tasks", s.list)
-	e.GET("/tasks/:id", s.get)
-	e.POST("/tasks/:id/state", s.move)
-	e.POST("/tasks/:id/lease", s.renew)
-	e.POST("/tasks/:id/finish", s.finish)
-	e.POST("/tasks/:id/fail", s.fail)
-	e.POST("/tasks/:id/release", s.release)
-	e.POST("/tasks/:id/cancel", answer(s.store.Cancel))
-	e.POST("/tasks/:id/retry", answer(s.store.Retry))
-	e.POST("/claims", s.claim)
-	e.POST("/leases/expire", s.expire)
-	e.GET("/stats", s.stats)
+func (s *Service) Routes(e *echo.Echo) {
+	// Bounded one by one: a group with middleware answers a wrong method with 404.
+	e.POST("/tasks", s.create, s.bounded)
+	e.GET("/tasks", s.list, s.bounded)
+	e.GET("/tasks/:id", s.get, s.bounded)
+	e.POST("/tasks/:id/state", s.move, s.bounded)
+	e.POST("/tasks/:id/lease", s.renew, s.bounded)
+	e.POST("/tasks/:id/finish", s.finish, s.bounded)
+	e.POST("/tasks/:id/fail", s.fail, s.bounded)
+	e.POST("/tasks/:id/release", s.release, s.bounded)
+	e.POST("/tasks/:id/cancel", answer(s.store.Cancel), s.bounded)
+	e.POST("/tasks/:id/retry", answer(s.store.Retry), s.bounded)
+	e.POST("/claims", s.claim, s.bounded)
+	e.POST("/leases/expire", s.expire, s.bounded)
+	e.GET("/stats", s.stats, s.bounded)
 	for _, state := range States() {
-		e.GET("/"+string(state), s.ids(state))
+		e.GET("/"+string(state), s.ids(state), s.bounded)
 	}
 }
 

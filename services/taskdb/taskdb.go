@@ -186,7 +186,8 @@ type Leases interface {
 	// Release gives the task back unharmed: NotStarted at once, no try used up.
 	Release(ctx context.Context, l Lease) error
 	// Expire ends every lease that has run out, up to 1000 at once, as a Failure
-	// with Died set and retryable, and returns the tasks it changed.
+	// with Died set and retryable, and returns the tasks it changed. A task that is
+	// tried again can be claimed at once: its lease was wait enough.
 	Expire(ctx context.Context) ([]Task, error)
 }
 

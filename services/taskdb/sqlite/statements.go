@@ -6,6 +6,10 @@ import (
 	"fmt"
 )
 
+// The statements name their indexes: left alone, SQLite prefers tasks_state,
+// whose cost grows with the number of waiting tasks; and one whose index cannot
+// be used fails at the start.
+
 const columns = `id, state, created, updated, attempt, tries, deaths, worker, lease_until, not_before, progress,
 	blob_key, blob_size, blob_sha256, blob_type, pipeline, result, failures`
 
@@ -14,8 +18,8 @@ const (
 	sqlList = `SELECT ` + columns + ` FROM tasks WHERE state = ? AND id > ? ORDER BY id LIMIT ?`
 
 	sqlCounts = `SELECT state, tasks, coalesce(min(
-		coalesce((SELECT min(created) FROM tasks WHERE state = 'notStarted' AND not_before = 0), 9223372036854775807),
-		coalesce((SELECT min(created) FROM tasks WHERE state = 'notStarted' AND not_before > 0), 9223372036854775807)), 0)
+		coalesce((SELECT min(created) FROM tasks INDEXED BY tasks_ready WHERE state = 'notStarted' AND not_before = 0), 9223372036854775807),
+		coalesce((SELECT min(created) FROM tasks INDEXED BY tasks_paused_age WHERE state = 'notStarted' AND not_before > 0), 9223372036854775807)), 0)
 		FROM counts`
 
 	sqlInsert = `INSERT INTO tasks (id, state, created, updated, blob_key, blob_size, blob_sha256, blob_type, pipeline)
@@ -31,15 +35,15 @@ const (
 	sqlClaim = `UPDATE tasks SET state = 'inProgress', updated = ?1, attempt = attempt + 1, worker = ?2,
 		lease_until = ?3, not_before = 0, progress = 0
 		WHERE id IN (SELECT id FROM (
-			SELECT id, created FROM (SELECT id, created FROM tasks
+			SELECT id, created FROM (SELECT id, created FROM tasks INDEXED BY tasks_ready
 				WHERE state = 'notStarted' AND not_before = 0 ORDER BY created, id LIMIT ?4)
 			UNION ALL
-			SELECT id, created FROM (SELECT id, created FROM tasks
+			SELECT id, created FROM (SELECT id, created FROM tasks INDEXED BY tasks_paused
 				WHERE state = 'notStarted' AND not_before > 0 AND not_before <= ?1 ORDER BY not_before, id LIMIT 256))
 			ORDER BY created, id LIMIT ?4)
 		RETURNING ` + columns
 
-	sqlExpired = `SELECT ` + columns + ` FROM tasks
+	sqlExpired = `SELECT ` + columns + ` FROM tasks INDEXED BY tasks_leases
 		WHERE state = 'inProgress' AND lease_until <= ? ORDER BY lease_until, id LIMIT ?`
 
 	sqlCount = `UPDATE counts SET tasks = tasks + ? WHERE state = ?`
