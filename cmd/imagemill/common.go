@@ -58,8 +58,8 @@ func (c *common) registry(token string) (discovery.Registry, error) {
 	if err != nil || u.Scheme != "consul" || u.Host == "" || u.Path != "" {
 		return nil, fmt.Errorf("IMAGEMILL_DISCOVERY (--discovery): %q is not consul://host:port", c.Discovery)
 	}
-	cfg := consul.DefaultConfig("http://" + u.Host)
-	cfg.Token, cfg.TTL = token, c.TTL
+	cfg := consul.Defaults()
+	cfg.Address, cfg.Token, cfg.TTL = "http://"+u.Host, token, c.TTL
 	reg, err := consul.New(cfg, consul.Deps{Log: c.log})
 	if err != nil {
 		return nil, fmt.Errorf("IMAGEMILL_DISCOVERY: %w", err)
@@ -81,11 +81,7 @@ func (c *common) neighbours(token string, needs ...string) (*neighbours, error) 
 	if err != nil {
 		return nil, err
 	}
-	cfg := discovery.DefaultTransportConfig(needs...)
-	tr, err := discovery.NewTransport(reg, cfg, discovery.TransportDeps{Log: c.log})
-	if err != nil {
-		return nil, err
-	}
+	tr := discovery.NewTransport(reg, discovery.TransportConfig{Services: needs}, discovery.TransportDeps{Log: c.log})
 	return &neighbours{
 		registry: reg, transport: tr, needs: needs,
 		client: &http.Client{Transport: serve.Outgoing(tr, token)},

@@ -3,27 +3,10 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// lockFolder makes the data folder and holds it for this process alone; the
-// kernel lets go of it when the process ends, however it ends.
-func lockFolder(dir string) (io.Closer, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("IMAGEMILL_UP_DATA (--data): %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own folder
-	if err != nil {
-		return nil, fmt.Errorf("IMAGEMILL_UP_DATA (--data): %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("IMAGEMILL_UP_DATA (--data): %s is in use by another imagemill", dir), f.Close())
-	}
-	return f, nil
-}
+// lockFile takes the file's lock, or fails at once.
+func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }

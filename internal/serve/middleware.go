@@ -17,14 +17,11 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"imagemill/internal/fault"
+	"imagemill/pkg/discovery"
 )
 
 // HeaderRequestID carries the ID of one user's request over all hops.
 const HeaderRequestID = "X-Request-Id"
-
-// headerNotCarriedOut marks a refusal that came before the request was carried
-// out, so that discovery.Transport may send any method on to another instance.
-const headerNotCarriedOut = "Imagemill-Not-Carried-Out"
 
 type requestIDKey struct{}
 
@@ -76,11 +73,11 @@ func (s *Server) admit(c echo.Context) error {
 		return nil
 	}
 	if s.refusing.Load() {
-		h.Set(headerNotCarriedOut, "1")
+		h.Set(discovery.NotCarriedOutHeader, "1")
 		return fault.New(fault.Unavailable, "this instance is stopping; ask another").WithRetryAfter(time.Second)
 	}
 	if n := s.inFlight.Load(); n > int64(s.cfg.MaxRequests) {
-		h.Set(headerNotCarriedOut, "1")
+		h.Set(discovery.NotCarriedOutHeader, "1")
 		return fault.Newf(fault.Overloaded, "more than %d requests at once", s.cfg.MaxRequests).WithRetryAfter(time.Second)
 	}
 	if s.app.Public || s.cfg.Token == "" {

@@ -11,7 +11,6 @@ import (
 	"imagemill/internal/byterange"
 	"imagemill/internal/fault"
 	"imagemill/internal/serve"
-	"imagemill/services/storage"
 	"imagemill/services/taskdb"
 )
 

@@ -27,7 +27,7 @@ type Config struct {
 	Side         int           `env:"SIDE" help:"longest side of an original or a rendition, in pixels"`
 	Frames       int           `env:"FRAMES" help:"most frames of an animation"`
 	Memory       config.Bytes  `env:"ENGINE_MEMORY" help:"memory that an engine's garbage collector aims to stay below; 0: no aim"`
-	Recycle      int           `env:"RECYCLE" help:"images after which an engine is replaced; 0: never"`
+	Recycle      int           `env:"RECYCLE" help:"images after which an engine is replaced; 0: after 1000"`
 }
 
 // DefaultConfig gives the defaults.
@@ -85,8 +85,7 @@ func (c Config) mostInFlight() int {
 // EnginePool gives the settings of the pool of engine processes that run
 // command.
 func (c Config) EnginePool(command ...string) process.Config {
-	cfg := process.DefaultConfig(command...)
-	cfg.Size, cfg.WallTime, cfg.Recycle = c.engines(), c.WallTime, c.Recycle
-	cfg.Memory = int64(c.Memory)
-	return cfg
+	return process.Config{
+		Command: command, Size: c.engines(), WallTime: c.WallTime, Recycle: c.Recycle, MemoryBytes: int64(c.Memory),
+	}
 }

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// lockFolder makes the data folder and holds it for this process alone; the
+// system lets go of it when the process ends, however it ends.
+func lockFolder(dir string) (io.Closer, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("IMAGEMILL_UP_DATA (--data): %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own folder
+	if err != nil {
+		return nil, fmt.Errorf("IMAGEMILL_UP_DATA (--data): %w", err)
+	}
+	if err := lockFile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("IMAGEMILL_UP_DATA (--data): %s is in use by another imagemill", dir), f.Close())
+	}
+	return f, nil
+}
