@@ -103,7 +103,7 @@ func orientation(t *testing.T, c *Client) {
 func severalRenditions(t *testing.T, c *Client) {
 	doc := `{"renditions":[
 		{"name":"small","operations":[{"op":"resize","width":60,"height":60}],"format":"jpeg","quality":90},
-		{"name":"square","operations":[{"op":"resize","width":50,"height":50,"fit":"cover","gravity":"left"}],"format":"png"},
+		{"name":"square","operations":[{"op":"resize","width":50,"height":50,"fit":"cover","gravity":"west"}],"format":"png"},
 		{"name":"grey","operations":[{"op":"grayscale"}],"format":"gif"}]}`
 	id := c.Upload(t, Halves(t, 240, 120), "?pipeline="+url.QueryEscape(doc))
 	st := c.Finished(t, id).JSON(t)

@@ -14,6 +14,7 @@ import (
 
 	"imagemill/internal/config"
 	"imagemill/internal/rungroup"
+	"imagemill/internal/serve"
 	"imagemill/services/frontend"
 	"imagemill/services/imagemaster"
 	"imagemill/services/kvstore"
@@ -49,6 +50,12 @@ func defaultUp() *upConfig {
 	u.common.Discovery, u.common.Events.URL = "", ""
 	u.kvstore.HTTP.Listen, u.taskdb.Serve.Listen, u.storage.Serve.Listen = anyPort, anyPort, anyPort
 	u.master.Serve.Listen, u.worker.Serve.Listen = anyPort, anyPort
+	// All stop together: no caller is left that would have to learn of it first.
+	for _, c := range []*serve.Config{
+		&u.kvstore.HTTP, &u.taskdb.Serve, &u.storage.Serve, &u.master.Serve, &u.worker.Serve, &u.frontend.Serve,
+	} {
+		c.Linger = 0
+	}
 	return u
 }
 

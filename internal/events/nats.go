@@ -36,8 +36,10 @@ func Connect(cfg NATSConfig, name string, log *slog.Logger) (*NATS, error) {
 		nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
 		nats.ReconnectBufSize(-1), nats.Timeout(2 * time.Second), nats.NoEcho(),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			log.Warn("NATS is away; waits become slow polls", "error", err)
+		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
+			if !c.IsClosed() { // by Run, at the end
+				log.Warn("NATS is away; waits become slow polls", "error", err)
+			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("NATS is back") }),
 	}

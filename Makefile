@@ -1,0 +1,65 @@
+# imagemill's everyday commands. CI calls nothing but these, so that local is CI.
+SHELL := /bin/bash
+LINT  := go tool -modfile=tools/golangci/go.mod golangci-lint
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: build
+build: ## Build the program as bin/imagemill
+	CGO_ENABLED=0 go build -trimpath -o bin/imagemill ./cmd/imagemill
+
+.PHONY: run
+run: ## Run the whole suite in one process, data in ./data
+	go run ./cmd/imagemill up
+
+.PHONY: test
+test: ## Run all tests
+	go test ./...
+
+.PHONY: race
+race: ## Run the tests with the race detector, without the long end-to-end ones
+	go test -race -short -timeout 20m ./...
+
+.PHONY: e2e
+e2e: ## Run the end-to-end scenarios over all topologies, and the kill tour
+	go test -count=1 -timeout 25m -v -run 'Test' ./e2e ./cmd/imagemill
+
+.PHONY: check
+check: fmt vet tidy cross lint ## Check format, vet, tidiness, cross-compilation and lint
+
+.PHONY: fmt
+fmt: ## Fail where gofmt would change something
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+
+.PHONY: vet
+vet: ## Run go vet
+	go vet ./...
+
+.PHONY: tidy
+tidy: ## Fail where go.mod or go.sum is not tidy
+	go mod tidy -diff
+
+.PHONY: cross
+cross: ## Compile for every system that is promised, without a C compiler
+	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo "$$os/$$arch"; CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -o /dev/null ./cmd/imagemill; done; done
+
+.PHONY: lint
+lint: ## Run golangci-lint
+	$(LINT) run ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for ten seconds
+	@set -e; for pkg in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
+			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s $$pkg; done; done
+
+.PHONY: bench
+bench: ## Run the benchmarks of the packages
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-smoke
+bench-smoke: ## Run each benchmark once, to see that it works
+	go test -run '^$$' -bench . -benchtime 1x ./internal/... ./pkg/... ./services/storage/... ./services/worker/... ./services/kvstore/...
