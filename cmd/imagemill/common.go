@@ -102,7 +102,7 @@ func (n *neighbours) missing() []string {
 // bus makes the event bus: NATS where it is set, else one that carries nothing,
 // so that all waits are slow polls. The second result runs it.
 func (c *common) bus() (events.Bus, rungroup.Func, error) {
-	if c.Events.URL == "" {
+	if c.Events.URL == "" || c.Events.URL == "none" {
 		return events.NewMemory(), nil, nil
 	}
 	bus, err := events.Connect(c.Events, c.instance, c.log)

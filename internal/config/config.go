@@ -92,7 +92,8 @@ func (s *Set) Flags(fs *pflag.FlagSet, own string) {
 }
 
 // Load fills all targets: a changed flag beats the environment, which beats the
-// default. It reports every value that cannot be parsed, by the setting's name.
+// default. It reports every value that cannot be parsed, and every one that a
+// target's own Validate refuses, by the setting's names.
 func (s *Set) Load(lookup func(string) (string, bool)) error {
 	var errs []error
 	for _, sec := range s.sections {
@@ -106,9 +107,44 @@ func (s *Set) Load(lookup func(string) (string, bool)) error {
 		}
 		if err := env.ParseWithOptions(sec.target, env.Options{Environment: given}); err != nil {
 			errs = append(errs, sec.explain(err)...)
+		} else if v, ok := sec.target.(interface{ Validate() error }); ok {
+			errs = append(errs, sec.rename(v.Validate()))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// rename turns the tags that start the lines of a Validate's error ("LISTEN: …",
+// "MAX_BODY, BODY_RATE: …") into the names that a user knows.
+func (sec section) rename(err error) error {
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		tags, rest, found := strings.Cut(line, ": ")
+		if !found {
+			continue
+		}
+		names := strings.Split(tags, ", ")
+		for j, tag := range names {
+			for _, st := range sec.settings {
+				if st.tag == tag {
+					names[j] = fmt.Sprintf("%s (--%s)", st.envName, st.shownFlag())
+				}
+			}
+		}
+		lines[i] = strings.Join(names, ", ") + ": " + rest
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// shownFlag is the flag's name on the command that was called.
+func (st *setting) shownFlag() string {
+	if st.flag != nil {
+		return st.flag.Name
+	}
+	return st.flagName
 }
 
 // explain names the setting in each parse error.
@@ -126,7 +162,7 @@ func (sec section) explain(err error) []error {
 		}
 		for _, st := range sec.settings {
 			if st.fieldName == pe.Name {
-				out = append(out, fmt.Errorf("%s (--%s) must be a %s: %w", st.envName, st.flagName, st.fieldType, pe.Err))
+				out = append(out, fmt.Errorf("%s (--%s) must be a %s: %w", st.envName, st.shownFlag(), st.fieldType, pe.Err))
 			}
 		}
 	}

@@ -25,6 +25,14 @@ type sample struct {
 	private int
 }
 
+// Validate refuses a short wait, as the services' own do.
+func (s sample) Validate() error {
+	if s.Wait < time.Second {
+		return fmt.Errorf("WAIT, MAX_BODY: %s is below 1s", s.Wait)
+	}
+	return nil
+}
+
 func defaults() sample {
 	return sample{Shared: shared{Listen: ":1"}, Wait: time.Second, MaxBody: 64 << 20}
 }
@@ -82,6 +90,11 @@ func TestWrongValuesNameTheSetting(t *testing.T) {
 	for _, name := range []string{"IMAGEMILL_FRONT_WAIT", "IMAGEMILL_FRONT_MAX_BODY", "IMAGEMILL_FRONT_ON", "64MiB"} {
 		require.ErrorContains(t, err, name)
 	}
+}
+
+func TestRefusedValuesNameTheSetting(t *testing.T) {
+	_, _, err := load(t, "front", map[string]string{"IMAGEMILL_FRONT_WAIT": "1ms"})
+	require.EqualError(t, err, "IMAGEMILL_FRONT_WAIT (--wait), IMAGEMILL_FRONT_MAX_BODY (--max-body): 1ms is below 1s")
 }
 
 func TestHelpShowsAllThreeNames(t *testing.T) {

@@ -15,7 +15,7 @@ const subject = "imagemill.task"
 
 // NATSConfig says where the NATS servers are.
 type NATSConfig struct {
-	URL   string `env:"NATS" global:"true" help:"NATS servers for wake-ups, comma-separated; empty: none, all waits become slow polls"`
+	URL   string `env:"NATS" global:"true" help:"NATS servers for wake-ups, comma-separated; none: all waits become slow polls"`
 	Token string `env:"NATS_TOKEN" global:"true" secret:"true" help:"token for the NATS servers; empty: none"`
 }
 
