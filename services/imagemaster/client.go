@@ -47,17 +47,21 @@ func (c *Client) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 
 // IsReady asks, and waits if told to.
 func (c *Client) IsReady(ctx context.Context, id string, wait time.Duration) (Status, error) {
-	q := url.Values{"id": {id}, "wait": {wait.String()}}
+	q := url.Values{"id": {id}, "wait": {bounded(wait).String()}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/isReady?"+q.Encode(), nil)
 	if err != nil {
 		return Status{}, fmt.Errorf("make request: %w", err)
 	}
 	var st Status
-	return st, c.do(req, http.StatusOK, &st)
+	err = c.do(req, http.StatusOK, &st)
+	return st, err
 }
 
 // Get opens a rendition; the body streams.
 func (c *Client) Get(ctx context.Context, id, rendition string, span storage.Span) (Image, error) {
+	if err := span.Validate(); err != nil {
+		return Image{}, err // no Range header can say it
+	}
 	q := url.Values{"id": {id}, "rendition": {rendition}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/get?"+q.Encode(), nil)
 	if err != nil {
@@ -73,19 +77,22 @@ func (c *Client) Get(ctx context.Context, id, rendition string, span storage.Spa
 	img := Image{
 		ContentType: resp.Header.Get("Content-Type"), Name: resp.Header.Get(headerName), Format: resp.Header.Get(headerFormat),
 	}
-	img.Object, err = storage.ObjectFromResponse(resp)
-	return img, err
+	if img.Object, err = storage.ObjectFromResponse(resp); err != nil {
+		return Image{}, err
+	}
+	return img, nil
 }
 
 // GetWork asks for work, and waits if told to.
 func (c *Client) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
-	q := url.Values{"worker": {r.Worker}, "max": {strconv.Itoa(r.Max)}, "wait": {r.Wait.String()}}
+	q := url.Values{"worker": {r.Worker}, "max": {strconv.Itoa(r.Max)}, "wait": {bounded(r.Wait).String()}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/getWork?"+q.Encode(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
 	var list workList
-	return list.Tasks, c.doInto(req, &list, http.StatusOK, http.StatusNoContent)
+	err = c.doInto(req, &list, http.StatusOK, http.StatusNoContent)
+	return list.Tasks, err
 }
 
 // WorkProgress renews the lease.

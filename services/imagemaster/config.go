@@ -41,6 +41,9 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %s is outside 10ms to 1m", d.name, d.v))
 		}
 	}
+	if c.Lease <= 0 {
+		errs = append(errs, fmt.Errorf("LEASE: %s is not above 0", c.Lease))
+	}
 	if c.SweepEvery < 0 || c.SweepWindow < 0 {
 		errs = append(errs, errors.New("SWEEP_EVERY, SWEEP_WINDOW: must not be below 0s"))
 	}

@@ -76,7 +76,7 @@ func (s *Service) IsReady(ctx context.Context, id string, wait time.Duration) (S
 	}
 	w := s.wakes.watch(id)
 	defer w.stop()
-	deadline := time.NewTimer(min(wait, MaxWait))
+	deadline := time.NewTimer(bounded(wait))
 	defer deadline.Stop()
 	for {
 		t, err := s.deps.Tasks.Get(ctx, id)

@@ -104,6 +104,9 @@ func (x *waiter) wake() {
 	}
 }
 
+// bounded gives the wait that holds for a long poll.
+func bounded(wait time.Duration) time.Duration { return min(max(wait, 0), MaxWait) }
+
 // await blocks until a wake-up, or until the slow poll is due, and then reports
 // true; false when the deadline, the caller's leaving or a stop of this server
 // ends the wait.

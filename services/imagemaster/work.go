@@ -18,7 +18,7 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	if r.Max < 1 || r.Max > taskdb.MaxClaim {
 		return nil, fault.Newf(fault.Invalid, "must be 1 to %d", taskdb.MaxClaim).WithField("max")
 	}
-	deadline := time.NewTimer(min(max(r.Wait, 0), MaxWait))
+	deadline := time.NewTimer(bounded(r.Wait))
 	defer deadline.Stop()
 	for {
 		w := s.wakes.queueUp()

@@ -52,6 +52,9 @@ func (a *attempt) failed(ctx context.Context, err error) {
 	died := engine.Died(err)
 	retryable := died || fault.Retryable(err) || fault.Is(err, fault.Canceled)
 	reason := fault.As(err).Public
+	if reason == "" { // an answer of another's may carry no sentence
+		reason = "the image could not be processed"
+	}
 	a.log.Warn("attempt failed", "error", err, "retryable", retryable, "died", died)
 	_ = a.tell("fail", func() error {
 		return a.s.deps.Master.WorkFailed(ctx, imagemaster.FailedWork{
