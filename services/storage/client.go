@@ -62,7 +62,8 @@ func (c *Client) Put(ctx context.Context, ref Ref, r io.Reader, opt PutOptions) 
 		return Info{}, fmt.Errorf("put blob %s/%s: %w", ref.State, ref.Key, err)
 	}
 	var info Info
-	return info, decode(resp, &info)
+	err = decode(resp, &info)
+	return info, err
 }
 
 // Get implements [Store].
@@ -142,7 +143,8 @@ func (c *Client) List(ctx context.Context, state State, after string, limit int)
 		return Page{}, fmt.Errorf("list blobs %s: %w", state, err)
 	}
 	var page Page
-	return page, decode(resp, &page)
+	err = decode(resp, &page)
+	return page, err
 }
 
 // blobPath needs no escaping: the ref is valid.
