@@ -1,0 +1,69 @@
+package imagemaster_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"imagemill/internal/events"
+	"imagemill/services/imagemaster"
+	"imagemill/services/imagemaster/imagemastertest"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	patience = 20 * time.Second
+	tick     = time.Millisecond
+)
+
+func testConfig() imagemaster.Config {
+	cfg := imagemaster.DefaultConfig()
+	cfg.Serve.Listen = "127.0.0.1:0"
+	cfg.Poll, cfg.ExpireEvery, cfg.SweepEvery = 10*time.Millisecond, 10*time.Millisecond, 0
+	return cfg
+}
+
+func testDeps(tasks taskdb.Store, blobs storage.Store, bus events.Bus) imagemaster.Deps {
+	return imagemaster.Deps{
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Instance: "m-1", Version: "test",
+		Tasks: tasks, Blobs: blobs, Events: bus,
+	}
+}
+
+func newService(t *testing.T, cfg imagemaster.Config, deps imagemaster.Deps) *imagemaster.Service {
+	t.Helper()
+	s, err := imagemaster.New(cfg, deps)
+	require.NoError(t, err)
+	return s
+}
+
+// overHTTP puts a master behind HTTP and gives a client of it.
+func overHTTP(t *testing.T, s *imagemaster.Service) (*imagemaster.Client, string) {
+	t.Helper()
+	srv := httptest.NewServer(s.Handler())
+	tr := &http.Transport{}
+	t.Cleanup(func() { tr.CloseIdleConnections(); srv.Close() })
+	return imagemaster.NewClient(srv.URL, &http.Client{Transport: tr}), srv.URL
+}
+
+func TestService(t *testing.T) {
+	imagemastertest.Run(t, func(t *testing.T, env imagemastertest.Env) imagemaster.Master {
+		return newService(t, testConfig(), testDeps(env.Tasks, env.Blobs, env.Events))
+	})
+}
+
+func TestClientOverHTTP(t *testing.T) {
+	imagemastertest.Run(t, func(t *testing.T, env imagemastertest.Env) imagemaster.Master {
+		c, _ := overHTTP(t, newService(t, testConfig(), testDeps(env.Tasks, env.Blobs, env.Events)))
+		return c
+	})
+}
