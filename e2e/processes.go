@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +20,8 @@ import (
 
 	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/require"
+
+	"imagemill/pkg/discovery"
 )
 
 // The services, in an order in which each leans on those before it.
@@ -113,6 +117,9 @@ func (p *Processes) Start(service, name string) *Process {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("IMAGEMILL_FRONTEND_LISTEN=127.0.0.1:%d", p.ports[name]))
 	}
 	proc := &Process{Name: name, Service: service, cmd: cmd, log: &lockedBuffer{}, exited: make(chan struct{})}
+	if before := p.Get(name); before != nil {
+		proc.log = before.log // one log for all lives of a name
+	}
 	cmd.Stderr, cmd.Stdout = proc.log, proc.log
 	require.NoError(p.t, cmd.Start())
 	go func() {
@@ -214,6 +221,13 @@ func (p *Processes) URL() string {
 	return fmt.Sprintf("http://127.0.0.1:%d", p.ports[fmt.Sprintf("frontend-%d", p.turn.Add(1)%2+1)])
 }
 
+// URLs are both frontends.
+func (p *Processes) URLs() []string {
+	return []string{
+		fmt.Sprintf("http://127.0.0.1:%d", p.ports["frontend-1"]), fmt.Sprintf("http://127.0.0.1:%d", p.ports["frontend-2"]),
+	}
+}
+
 // Names lists the running processes of a service, of all for "".
 func (p *Processes) Names(service string) []string {
 	p.mu.Lock()
@@ -252,6 +266,44 @@ func (p *Processes) Wait(name string, within time.Duration) int {
 	}
 	return proc.cmd.ProcessState.ExitCode()
 }
+
+// Kill ends a process as a crash does, without a word to it.
+func (p *Processes) Kill(name string) {
+	p.t.Helper()
+	p.Signal(name, os.Kill)
+	p.Wait(name, patience)
+}
+
+// Restart starts a process again that has ended.
+func (p *Processes) Restart(name string) *Process {
+	p.t.Helper()
+	return p.Start(p.Get(name).Service, name)
+}
+
+// Address gives the URL that a service announces, the first of several.
+func (p *Processes) Address(service string) string {
+	p.t.Helper()
+	var in discovery.Instance
+	p.Eventually(service+" is announced", func() bool {
+		for key, value := range p.Registry() {
+			if strings.HasPrefix(key, "services/"+service+"/") && json.Unmarshal(value, &in) == nil &&
+				status(p.t.Context(), in.URL+"/healthz") == http.StatusOK {
+				return true
+			}
+		}
+		return false
+	})
+	return in.URL
+}
+
+// Forget removes the data of a service, none of whose processes runs.
+func (p *Processes) Forget(service string) {
+	p.t.Helper()
+	require.NoError(p.t, os.RemoveAll(filepath.Join(p.dir, service)))
+}
+
+// Log gives what the process, in all its lives, has written.
+func (p *Process) Log() string { return p.log.tail(1 << 30) }
 
 // patience is how long a condition may take to come true.
 const patience = 60 * time.Second
