@@ -305,6 +305,16 @@ func (p *Processes) Forget(service string) {
 // Log gives what the process, in all its lives, has written.
 func (p *Process) Log() string { return p.log.tail(1 << 30) }
 
+// Exited reports whether the process has ended.
+func (p *Process) Exited() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // patience is how long a condition may take to come true.
 const patience = 60 * time.Second
 

@@ -1,0 +1,84 @@
+package e2e_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"imagemill/e2e"
+)
+
+// Without the registry, what knows each other goes on working; when it is back,
+// even without its data, everything announces itself again, also what was
+// started in between.
+func TestRegistryGone(t *testing.T) {
+	p := suite(t)
+	p.StartAll(2)
+	u := newUser(t, p, 0, 2, 200*time.Millisecond)
+	require.NoError(t, u.whole(t.Context(), 1, picture(t, 1)))
+	away := time.Duration(setting(t, "IMAGEMILL_E2E_REGISTRY_GONE", 20)) * time.Second
+	if os.Getenv("IMAGEMILL_CI") == "1" {
+		away = time.Minute
+	}
+	p.Kill("kvstore")
+	p.Forget("kvstore")
+	p.Start("worker", "worker-3")
+	n := uploadFor(t, u, away)
+	began := time.Now()
+	p.Restart("kvstore")
+	p.Ready(3)
+	t.Logf("%d uploads in %s without registry, %d requests repeated; all announced %s after its return",
+		n, away, u.again.Load(), time.Since(began).Round(time.Millisecond))
+	require.NoError(t, u.whole(t.Context(), 2, picture(t, 2)))
+}
+
+// uploadFor follows one upload after the other to its end for so long.
+func uploadFor(t *testing.T, u *user, d time.Duration) (n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	for ctx.Err() == nil {
+		require.NoError(t, u.whole(t.Context(), n, picture(t, n)))
+		n++
+		_ = pause(ctx, 50*time.Millisecond) // its end is the loop's
+	}
+	return n
+}
+
+// Without NATS from the start, all waits are slow polls, and all ends well.
+func TestNATSNever(t *testing.T) {
+	p := suite(t)
+	for _, s := range e2e.Services() {
+		p.StartService(s, 2)
+	}
+	p.Ready(2)
+	u := newUser(t, p, 0, 2, 200*time.Millisecond)
+	began := time.Now()
+	n := uploadFor(t, u, 8*time.Second)
+	t.Logf("without NATS: %s from upload to download", (time.Since(began) / time.Duration(n)).Round(time.Millisecond))
+	require.Zero(t, u.again.Load(), "no request fails for want of NATS")
+}
+
+// NATS may go and come back while work is under way.
+func TestNATSGone(t *testing.T) {
+	p := suite(t)
+	p.StartAll(2)
+	u := newUser(t, p, 0, 2, 200*time.Millisecond)
+	for _, what := range []string{"with", "without", "again with"} {
+		switch what {
+		case "without":
+			p.Kill("nats")
+		case "again with":
+			p.Restart("nats")
+			require.NoError(t, pause(t.Context(), 3*time.Second)) // clients reconnect by the second
+		}
+		began := time.Now()
+		n := uploadFor(t, u, 5*time.Second)
+		t.Logf("%s NATS: %s from upload to download, with a pause of 50ms", what,
+			(time.Since(began) / time.Duration(n)).Round(time.Millisecond))
+	}
+	require.Zero(t, u.again.Load(), "no request fails for want of NATS")
+}

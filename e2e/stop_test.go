@@ -1,0 +1,66 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"imagemill/e2e"
+)
+
+// grace is the longest stop that the services are set for by default.
+const grace = 20 * time.Second
+
+// A service that is asked to end under load does so in time and in order, and
+// no request fails that a client with one retry would notice.
+func TestSIGTERM(t *testing.T) {
+	p := suite(t)
+	p.StartAll(2)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	var stop atomic.Bool
+	var done atomic.Int64
+	users := make([]*user, 8)
+	for c := range users {
+		users[c] = newUser(t, p, c, 2, time.Second)
+		g.Go(func() error {
+			for n := c; !stop.Load() && ctx.Err() == nil; n += len(users) {
+				if err := users[c].whole(ctx, n, picture(t, n)); err != nil {
+					return errors.Join(err, context.Cause(ctx))
+				}
+				done.Add(1)
+			}
+			return nil
+		})
+	}
+	for _, s := range append(e2e.Services(), "nats") {
+		name := p.Names(s)[0]
+		before := done.Load()
+		began := time.Now()
+		p.Signal(name, syscall.SIGTERM)
+		require.Zero(t, p.Wait(name, grace), "exit code of %s", name)
+		took := time.Since(began)
+		p.Restart(name)
+		p.Ready(2)
+		at := done.Load()
+		p.Eventually("work goes on after "+name, func() bool { return done.Load() > at+50 || ctx.Err() != nil })
+		t.Logf("%s ended within %s; %d uploads meanwhile and after", name, took.Round(time.Millisecond), done.Load()-before)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	stop.Store(true)
+	require.NoError(t, g.Wait())
+	var again int64
+	for _, u := range users {
+		again += u.again.Load()
+	}
+	t.Logf("%d uploads, %d requests repeated", done.Load(), again)
+}
