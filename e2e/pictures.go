@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"image"
 	"image/color"
+	_ "image/gif" // Decode reads it
 	"image/jpeg"
 	"image/png"
 	"os"
