@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	_ "image/gif" // Decode reads it
+	_ "image/gif" // read by Decode
 	"image/jpeg"
 	"image/png"
 	"os"

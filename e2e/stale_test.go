@@ -1,0 +1,82 @@
+package e2e_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"imagemill/e2e"
+	"imagemill/internal/fault"
+	"imagemill/services/imagemaster"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+)
+
+// slow takes an engine the better part of a second, so that there is time to
+// stop its worker.
+const slow = `{"renditions":[
+	{"name":"a","operations":[{"op":"blur","sigma":3},{"op":"resize","width":600}],"format":"jpeg"},
+	{"name":"b","operations":[{"op":"resize","width":300}],"format":"png"}]}`
+
+// A worker that sleeps past its lease is refused when it wakes, and what it has
+// made is neither served nor kept.
+func TestStaleWorker(t *testing.T) {
+	p := suite(t)
+	p.StartAll(1)
+	c := e2e.NewClient(p)
+	t.Cleanup(c.Close)
+	tasks := taskdb.NewClient(p.Address("taskdb"), http.DefaultClient)
+	id := c.Upload(t, e2e.Halves(t, 3000, 2000), "?pipeline="+url.QueryEscape(slow))
+	p.Eventually("worker-1 is at work", func() bool {
+		task, err := tasks.Get(t.Context(), id)
+		return err == nil && task.State == taskdb.InProgress
+	})
+	p.Signal("worker-1", syscall.SIGSTOP)
+	task, err := tasks.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, taskdb.InProgress, task.State, "worker-1 was stopped too late")
+	stale := task.Worker
+
+	p.Start("worker", "worker-2")
+	c.Finished(t, id)
+	before := c.Download(t, id, "a").Body
+	task, err = tasks.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.NotEqual(t, stale, task.Worker)
+	require.Equal(t, 2, task.Result.Attempt)
+	require.NotEqual(t, stale, task.Result.Worker)
+
+	p.Signal("worker-1", syscall.SIGCONT)
+	p.Eventually("worker-1 learns that it has lost", func() bool {
+		log := p.Get("worker-1").Log()
+		return strings.Contains(log, "lease lost") || strings.Contains(log, "report finish")
+	})
+	refused(t, p, id, stale)
+	after, err := tasks.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, task, after)
+	require.Equal(t, before, c.Download(t, id, "a").Body)
+	blobs := storage.NewClient(p.Address("storage"), http.DefaultClient)
+	p.Eventually("the stale renditions are gone", func() bool {
+		return len(orphans(t, blobs, map[string]taskdb.Task{id: after})) == 0
+	})
+}
+
+// refused makes the report that a stale worker would make.
+func refused(t *testing.T, p *e2e.Processes, id, stale string) {
+	t.Helper()
+	master := imagemaster.NewClient(p.Address("imagemaster"), http.DefaultClient)
+	sum := strings.Repeat("0", 64)
+	err := master.WorkFinished(t.Context(), imagemaster.FinishedWork{ID: id, Result: taskdb.Result{
+		Attempt: 1, Worker: stale, Width: 3000, Height: 2000, Format: "jpeg", Renditions: []taskdb.Rendition{{
+			Name: "a", Format: "jpeg", Width: 1, Height: 1, Blob: taskdb.Blob{
+				Key: imagemaster.RenditionRef(id, 1, "a").Key, Size: 1, SHA256: sum, ContentType: "image/jpeg",
+			},
+		}},
+	}})
+	require.Equal(t, fault.Conflict, fault.KindOf(err), "error: %v", err)
+}
