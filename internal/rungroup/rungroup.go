@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Func runs until its context is done or it fails. A nil error before the
@@ -70,7 +71,7 @@ func (g *Group) Run(ctx context.Context) error {
 		case <-first:
 		}
 	}
-	for i := len(g.members) - 1; i >= 0; i-- {
+	for i := range slices.Backward(g.members) {
 		stops[i]()
 		<-done[i]
 	}

@@ -45,8 +45,7 @@ func Decode(c echo.Context, v any) error {
 
 // jsonError says which field was wrong, where the decoder knows it.
 func jsonError(err error) error {
-	var te *json.UnmarshalTypeError
-	if errors.As(err, &te) {
+	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fault.Newf(fault.Invalid, "must be %s, not %s", te.Type, te.Value).WithField(te.Field)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
@@ -82,7 +81,7 @@ type Pace struct {
 // fails with fault.Timeout; all errors have the kind that [ReadError] gives.
 func Paced(c echo.Context, body io.Reader, p Pace) io.Reader {
 	b := &pacedBody{
-		body: body, rc: http.NewResponseController(c.Response().Writer), //nolint:bodyclose // no response
+		body: body, rc: http.NewResponseController(c.Response().Writer),
 		start: time.Now(), pace: p,
 	}
 	b.arm()
@@ -131,7 +130,7 @@ func guardSmallBody(c echo.Context, timeout time.Duration) {
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return
 	}
-	rc := http.NewResponseController(c.Response().Writer) //nolint:bodyclose // no response
+	rc := http.NewResponseController(c.Response().Writer)
 	if rc.SetReadDeadline(time.Now().Add(timeout)) != nil {
 		return
 	}

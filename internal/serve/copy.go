@@ -18,7 +18,7 @@ const writeTimeout = 30 * time.Second
 // seconds without progress.
 func Copy(c echo.Context, src io.Reader) error {
 	w := c.Response()
-	rc := http.NewResponseController(w.Writer) //nolint:bodyclose // no response
+	rc := http.NewResponseController(w.Writer)
 	buf := make([]byte, 32<<10)
 	for {
 		n, rerr := src.Read(buf)
@@ -29,7 +29,7 @@ func Copy(c echo.Context, src io.Reader) error {
 				return fmt.Errorf("write answer: %w", err)
 			}
 		}
-		if rerr == io.EOF { //nolint:errorlint // Reader's contract: io.EOF itself
+		if rerr == io.EOF {
 			_ = rc.SetWriteDeadline(time.Time{})
 			return nil
 		}

@@ -56,6 +56,7 @@ func bmpSize(b []byte) (w, h int, ok bool) {
 	case binary.LittleEndian.Uint32(b[14:]) == 12:
 		return int(binary.LittleEndian.Uint16(b[18:])), int(binary.LittleEndian.Uint16(b[20:])), true
 	}
+	//nolint:gosec // the header keeps signed numbers: negative ones count from the bottom
 	w, h = int(int32(binary.LittleEndian.Uint32(b[18:]))), int(int32(binary.LittleEndian.Uint32(b[22:])))
 	if w < 0 {
 		return 0, 0, false

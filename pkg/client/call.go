@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -19,8 +20,7 @@ func (p passing) Unwrap() error { return p.err }
 
 // temporary reports whether a repeat makes sense, and what pause was asked for.
 func temporary(err error) (pause time.Duration, ok bool) {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter, e.Temporary()
 	}
 	var p passing
@@ -55,7 +55,7 @@ func (c *Client) backoff(n int) time.Duration {
 	if d <= 0 {
 		d = c.cfg.MaxPause
 	}
-	return d - time.Duration(rand.Int64N(int64(d)/4+1)) //nolint:gosec // spreads load, guards nothing
+	return d - time.Duration(rand.Int64N(int64(d)/4+1))
 }
 
 // pause waits, or gives the error of ctx when that ends first.
@@ -93,10 +93,8 @@ func (c *Client) send(req *http.Request, statuses ...int) (*http.Response, error
 	if err != nil {
 		return nil, passing{fmt.Errorf("call server: %w", err)}
 	}
-	for _, s := range statuses {
-		if resp.StatusCode == s {
-			return resp, nil
-		}
+	if slices.Contains(statuses, resp.StatusCode) {
+		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= 400 {

@@ -120,7 +120,7 @@ func picture(b []byte, most int) http.HandlerFunc {
 		w.WriteHeader(status)
 		if most >= 0 && most < len(part) {
 			_, _ = w.Write(part[:most])
-			_ = http.NewResponseController(w).Flush() //nolint:bodyclose // no response
+			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}
 		_, _ = w.Write(part)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -27,9 +28,7 @@ type Options struct {
 // query joins the options; which of them go together is the server's to say.
 func (o Options) query() url.Values {
 	q := url.Values{}
-	for name, v := range o.Query {
-		q[name] = v
-	}
+	maps.Copy(q, o.Query)
 	if len(o.Pipeline) > 0 {
 		q.Set("pipeline", string(o.Pipeline))
 	}

@@ -48,7 +48,7 @@ func (b *replayBody) attempt() io.ReadCloser {
 // is in the middle of a Read cannot be cut off; only GetBody helps then.
 func (b *replayBody) rewind() *replayBody {
 	b.mu.Lock()
-	again := !b.reading && !b.spilled && (b.err == nil || b.err == io.EOF)
+	again := !b.reading && !b.spilled && (b.err == nil || b.err == io.EOF) //nolint:errorlint // a reader's end is io.EOF itself
 	if again {
 		b.current = nil
 	}
@@ -96,7 +96,7 @@ func (b *replayBody) failure() error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err == io.EOF {
+	if b.err == io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 		return nil
 	}
 	return b.err

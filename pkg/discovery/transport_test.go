@@ -261,7 +261,7 @@ func TestTheRequestsOwnTimeEndsPatience(t *testing.T) {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://store/", nil)
 	require.NoError(t, err)
-	_, err = f.RoundTrip(req) //nolint:bodyclose // there is no response
+	_, err = f.RoundTrip(req)
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorIs(t, err, discovery.ErrNoInstance)
 }
@@ -446,7 +446,7 @@ func TestOtherHosts(t *testing.T) {
 	f := newFleet(t)
 	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://elsewhere/", nil)
 	require.NoError(t, err)
-	_, err = f.RoundTrip(req) //nolint:bodyclose // there is no response
+	_, err = f.RoundTrip(req)
 	assert.ErrorIs(t, err, discovery.ErrUnknownService)
 	assert.False(t, f.Ready("elsewhere"))
 

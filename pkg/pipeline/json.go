@@ -42,8 +42,7 @@ func parse(document []byte) (Pipeline, *Error) {
 	}
 	var whole json.RawMessage
 	if err := json.Unmarshal(document, &whole); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return Pipeline{}, wrong("", "the document is not JSON: %s (after byte %d)", syntax, syntax.Offset)
 		}
 		return Pipeline{}, wrong("", "the document is not JSON")

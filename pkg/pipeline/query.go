@@ -129,7 +129,7 @@ func (q *query) resize(r *Rendition, gravity Gravity, background Color) bool {
 	width, okW := q.integer("width")
 	height, okH := q.integer("height")
 	fit := Fit(q.text("fit"))
-	switch fit {
+	switch fit { //nolint:exhaustive // the other names are the fits themselves
 	case "", "fit":
 		fit = Contain
 	case "fill":

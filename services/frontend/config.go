@@ -68,7 +68,7 @@ func loadPresets(path string) (map[string]pipeline.Pipeline, error) {
 	if path == "" {
 		return all, nil
 	}
-	data, err := os.ReadFile(path) //nolint:gosec // the operator's own setting
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("PRESETS: %w", err)
 	}

@@ -133,8 +133,7 @@ func imagePart(body io.Reader, boundary string) (io.Reader, url.Values, error) {
 
 // formError keeps the kind of an error of the body and names any other.
 func formError(err error) error {
-	var e *fault.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
 		return e
 	}
 	return fault.Wrap(fault.Invalid, "the form is malformed or breaks off", err)

@@ -70,7 +70,7 @@ func (c *Client) Get(ctx context.Context, id, rendition string, span storage.Spa
 	if !span.IsWhole() {
 		req.Header.Set("Range", span.Header())
 	}
-	resp, err := c.send(req)
+	resp, err := c.send(req) //nolint:bodyclose // the image's body closes it
 	if err != nil {
 		return Image{}, err
 	}

@@ -55,8 +55,7 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 
 // InvalidPipeline gives an error of pkg/pipeline its kind and keeps its path.
 func InvalidPipeline(err error) error {
-	var pe *pipeline.Error
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pipeline.Error](err); ok {
 		return fault.New(fault.Invalid, pe.Message).WithField(pe.Path)
 	}
 	return fault.Wrap(fault.Invalid, "the pipeline is not valid", err)

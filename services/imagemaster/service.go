@@ -67,6 +67,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Run(ctx)
 }
 
+// URL is where the master is reached, "" before it listens.
+func (s *Service) URL() string { return s.server.URL() }
+
 // Handler is the whole handler, for tests that bring their own listener.
 func (s *Service) Handler() *echo.Echo {
 	e, _ := s.server.Handler().(*echo.Echo)

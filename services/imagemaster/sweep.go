@@ -22,7 +22,7 @@ func (s *Service) sweep(ctx context.Context) error {
 	var orphans <-chan time.Time
 	if s.cfg.SweepEvery > 0 {
 		// Masters that start together spread their sweeps.
-		t := time.NewTicker(s.cfg.SweepEvery + rand.N(s.cfg.SweepEvery/10+1)) //nolint:gosec // no secret
+		t := time.NewTicker(s.cfg.SweepEvery + rand.N(s.cfg.SweepEvery/10+1))
 		defer t.Stop()
 		orphans = t.C
 	}

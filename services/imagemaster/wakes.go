@@ -53,7 +53,7 @@ func (w *wakes) next() {
 
 func (w *wakes) nextLocked() {
 	if front := w.queue.Front(); front != nil {
-		w.queue.Remove(front).(*waiter).wake() //nolint:errcheck,forcetypeassert // only waiters are put in
+		w.queue.Remove(front).(*waiter).wake()
 	}
 }
 

@@ -61,13 +61,11 @@ func BenchmarkFanOut(b *testing.B) {
 	for i := range b.N {
 		var done sync.WaitGroup
 		for range waiters {
-			done.Add(1)
-			go func() {
-				defer done.Done()
+			done.Go(func() {
 				if _, err := r.try(context.Background(), "GET", fmt.Sprintf("/v1/kv/hot/?recurse&index=%d", index), nil); err != nil {
 					b.Error(err)
 				}
-			}()
+			})
 		}
 		eventually(b, func() bool { return r.waiters("hot/") == waiters })
 		begun := time.Now()
@@ -92,13 +90,11 @@ func BenchmarkApplyBatch(b *testing.B) {
 func parallel(b *testing.B, clients int, call func(client, n int)) {
 	var done sync.WaitGroup
 	for c := range clients {
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			for n := c; n < b.N; n += clients {
 				call(c, n)
 			}
-		}()
+		})
 	}
 	done.Wait()
 }

@@ -19,9 +19,7 @@ func TestClientLock(t *testing.T) {
 	var inside, most atomic.Int32
 	var done sync.WaitGroup
 	for i := range 2 {
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			l, err := r.client.LockOpts(&api.LockOptions{
 				Key: "lock", Value: []byte(strconv.Itoa(i)), SessionTTL: "10s", LockDelay: time.Nanosecond,
 			})
@@ -43,7 +41,7 @@ func TestClientLock(t *testing.T) {
 				inside.Add(-1)
 				assert.NoError(t, l.Unlock())
 			}
-		}()
+		})
 	}
 	done.Wait()
 	assert.EqualValues(t, 1, most.Load())
@@ -72,9 +70,7 @@ func TestClientSemaphore(t *testing.T) {
 	var done sync.WaitGroup
 	var mu sync.Mutex
 	for range 4 {
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			s, err := r.client.SemaphoreOpts(&api.SemaphoreOptions{Prefix: "sem", Limit: 2, SessionTTL: "10s"})
 			if !assert.NoError(t, err) {
 				return
@@ -90,7 +86,7 @@ func TestClientSemaphore(t *testing.T) {
 				inside.Add(-1)
 				assert.NoError(t, s.Release())
 			}
-		}()
+		})
 	}
 	done.Wait()
 	assert.LessOrEqual(t, most.Load(), int32(2))
@@ -124,9 +120,7 @@ func TestConcurrentCounting(t *testing.T) {
 	const clients, each = 8, 40
 	var done sync.WaitGroup
 	for range clients {
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			var last uint64
 			for n := 0; n < each; {
 				p, meta, err := r.client.KV().Get("n", &api.QueryOptions{RequireConsistent: n%2 == 0})
@@ -147,7 +141,7 @@ func TestConcurrentCounting(t *testing.T) {
 					n++
 				}
 			}
-		}()
+		})
 	}
 	done.Wait()
 	assert.Equal(t, strconv.Itoa(clients*each), string(r.get("n").Value))
@@ -159,9 +153,7 @@ func TestReadYourWrites(t *testing.T) {
 	r := start(t, cfg)
 	var done sync.WaitGroup
 	for i := range 8 {
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			for n := range 20 {
 				key := fmt.Sprintf("%d/%d", i, n)
 				_, err := r.client.KV().Put(&api.KVPair{Key: key, Value: []byte(key)}, nil)
@@ -171,7 +163,7 @@ func TestReadYourWrites(t *testing.T) {
 					assert.Equal(t, key, string(p.Value))
 				}
 			}
-		}()
+		})
 	}
 	done.Wait()
 	r.stop()

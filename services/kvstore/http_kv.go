@@ -83,7 +83,7 @@ func (s *Service) kvList(c *call, prefix string) error {
 func (s *Service) kvKeys(c *call, prefix string) error {
 	separator := c.q.Get("separator")
 	if separator == "" {
-		separator = c.q.Get("seperator") // Consul's old misspelling
+		separator = c.q.Get("separator") // Consul's old misspelling
 	}
 	var names []string
 	err := s.answer(c, func() *waiter { return s.node.fsm.kv.watch(prefix, true) }, func(v *view) (ix indexes) {

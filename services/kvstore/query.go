@@ -42,7 +42,7 @@ func (c *call) readQuery() (query, error) {
 		q.wait = defaultWait
 	}
 	q.wait = min(q.wait, maxWait)
-	q.wait += rand.N(q.wait/waitJitter + 1) //nolint:gosec // spreads load, guards nothing
+	q.wait += rand.N(q.wait/waitJitter + 1)
 	return q, nil
 }
 

@@ -93,9 +93,7 @@ func TestStopUnderLoad(t *testing.T) {
 	var accepted sync.Map
 	var count atomic.Int32
 	for c := range 8 {
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			for n := 0; ; n++ {
 				key := fmt.Sprintf("%d/%d", c, n)
 				got, err := r.try(context.Background(), "PUT", "/v1/kv/"+key, strings.NewReader(key))
@@ -109,7 +107,7 @@ func TestStopUnderLoad(t *testing.T) {
 				accepted.Store(key, true)
 				count.Add(1)
 			}
-		}()
+		})
 	}
 	eventually(t, func() bool { return count.Load() > 200 })
 	r.stop()
@@ -129,13 +127,11 @@ func TestManySessionsExpire(t *testing.T) {
 	const sessions = 200
 	var done sync.WaitGroup
 	for i := range sessions {
-		done.Add(1)
-		go func() {
-			defer done.Done()
+		done.Go(func() {
 			got := r.do("PUT", "/v1/session/create", strings.NewReader(`{"TTL":"300ms","Behavior":"delete"}`))
 			id := strings.Split(got.body, `"`)[3]
 			r.do("PUT", fmt.Sprintf("/v1/kv/s/%d?acquire=%s", i, id), nil)
-		}()
+		})
 	}
 	done.Wait()
 	eventually(t, func() bool { return r.node.fsm.current().kv.Len() == 0 })

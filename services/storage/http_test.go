@@ -17,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"imagemill/internal/config"
 	"imagemill/internal/fault"
 	"imagemill/services/storage"
 	"imagemill/services/storage/storagetest"
@@ -268,5 +267,5 @@ func TestConfig(t *testing.T) {
 	}
 	_, err := storage.New(storage.DefaultConfig(), storage.Deps{})
 	require.Error(t, err)
-	require.Equal(t, "1GiB", config.Bytes(storage.DefaultConfig().MaxBlob).String())
+	require.Equal(t, "1GiB", storage.DefaultConfig().MaxBlob.String())
 }

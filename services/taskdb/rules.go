@@ -3,6 +3,7 @@ package taskdb
 import (
 	"bytes"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"time"
 
@@ -110,7 +111,7 @@ func (c Config) failed(t Task, f Failure, now time.Time) (Task, error) {
 		f.Worker = t.Worker
 	}
 	f.At = now
-	t.Failures = append(t.Failures[:len(t.Failures):len(t.Failures)], f)
+	t.Failures = append(slices.Clip(t.Failures), f)
 	t.Failures = t.Failures[max(0, len(t.Failures)-MaxFailures):]
 	t.Tries++
 	if f.Died {

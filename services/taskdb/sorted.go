@@ -48,7 +48,7 @@ func (s *sorted) add(k key) {
 	if n := *links[0]; n != nil && n.key == k {
 		return
 	}
-	height := min(1+bits.TrailingZeros64(rand.Uint64()), sortedLevels) //nolint:gosec // no secret
+	height := min(1+bits.TrailingZeros64(rand.Uint64()), sortedLevels)
 	n := &sortedNode{key: k, next: make([]*sortedNode, height)}
 	for level := range n.next {
 		n.next[level] = *links[level]

@@ -39,7 +39,7 @@ func (s *Service) pull(ctx context.Context, start func(imagemaster.Work)) {
 			return
 		}
 		s.deps.Log.Warn("ask for work", "error", err)
-		if !sleep(ctx, pause/2+rand.N(pause)) { //nolint:gosec // jitter, no secret
+		if !sleep(ctx, pause/2+rand.N(pause)) {
 			return
 		}
 		pause = min(2*pause, pauseMax)

@@ -34,10 +34,11 @@ type Deps struct {
 
 // Service is one worker. Make it with [New].
 type Service struct {
-	cfg    Config
-	deps   Deps
-	server *serve.Server
-	load   *load
+	cfg     Config
+	deps    Deps
+	server  *serve.Server
+	load    *load
+	scratch scratch
 }
 
 // New checks and assembles; it starts nothing.
@@ -48,7 +49,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Log == nil || deps.Master == nil || deps.Blobs == nil || deps.Engine == nil {
 		return nil, errors.New("worker: Deps needs Log, Master, Blobs and Engine")
 	}
-	s := &Service{cfg: cfg, deps: deps, load: newLoad(cfg.engines(), cfg.mostInFlight())}
+	s := &Service{cfg: cfg, deps: deps, load: newLoad(cfg.engines(), cfg.mostInFlight()),
+		scratch: scratch{base: cfg.Scratch},
+	}
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "worker", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
@@ -83,5 +86,8 @@ func (s *Service) work(ctx context.Context) error {
 	grace := time.AfterFunc(s.cfg.Serve.Grace, giveUp)
 	defer grace.Stop()
 	wg.Wait()
+	if err := s.scratch.close(); err != nil {
+		s.deps.Log.Warn("remove scratch folders", "error", err)
+	}
 	return nil
 }

@@ -91,10 +91,14 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 	if err != nil {
 		return result, fault.Wrap(fault.Unprocessable, "this worker does not understand the pipeline: "+err.Error(), err)
 	}
-	if a.dir, err = os.MkdirTemp(a.s.cfg.Scratch, "imagemill-work-"); err != nil {
+	if a.dir, err = a.s.scratch.take(); err != nil {
 		return result, fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(a.dir)) }()
+	defer func() {
+		if gerr := a.s.scratch.give(a.dir); gerr != nil {
+			a.log.Warn("give scratch folder back", "error", gerr)
+		}
+	}()
 	source := filepath.Join(a.dir, "original")
 	if err := a.fetch(ctx, source); err != nil {
 		return result, err
@@ -124,7 +128,7 @@ func (a *attempt) fetch(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("fetch original: %w", err)
 	}
 	defer func() { _ = obj.Body.Close() }()
-	f, err := os.Create(path) //nolint:gosec // a path of our own making
+	f, err := os.Create(path)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
 	}
@@ -146,7 +150,7 @@ const storeAtOnce = 4
 func (a *attempt) store(ctx context.Context, rep engine.Report) (taskdb.Result, error) {
 	result := taskdb.Result{
 		Attempt: a.work.Attempt, Worker: a.s.deps.Instance, Engine: rep.Engine,
-		Width: rep.Original.Width, Height: rep.Original.Height, Format: string(rep.Original.Format),
+		Width: rep.Original.Width, Height: rep.Original.Height, Format: rep.Original.Format,
 		Renditions: make([]taskdb.Rendition, len(rep.Renditions)),
 	}
 	g, gctx := errgroup.WithContext(ctx)

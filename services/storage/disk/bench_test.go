@@ -47,7 +47,7 @@ func many(b *testing.B, n int, work func(i int64) error) time.Duration {
 
 // plainPut writes, fsyncs and renames, and leaves the folder to the next crash.
 func plainPut(tmp, path string, data []byte) error {
-	f, err := os.Create(tmp) //nolint:gosec // of this benchmark
+	f, err := os.Create(tmp)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func BenchmarkPut8k(b *testing.B) {
 }
 
 func syncFolder(path string) error {
-	d, err := os.Open(path) //nolint:gosec // of this benchmark
+	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func BenchmarkGet8k(b *testing.B) {
 	})
 	b.StopTimer()
 	plain := many(b, b.N, func(int64) error {
-		_, err := os.ReadFile(path) //nolint:gosec // of this benchmark
+		_, err := os.ReadFile(path)
 		return err
 	})
 	b.ReportMetric(plain.Seconds()/ours.Seconds(), "x-file")
@@ -198,7 +198,7 @@ func sendFile(b *testing.B, path string) time.Duration {
 	b.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(b, err)
-	defer ln.Close() //nolint:errcheck // of this benchmark
+	defer ln.Close()
 	start, done := time.Now(), make(chan error, 1)
 	go func() {
 		conn, err := ln.Accept()
@@ -206,7 +206,7 @@ func sendFile(b *testing.B, path string) time.Duration {
 			done <- err
 			return
 		}
-		f, err := os.Open(path) //nolint:gosec // of this benchmark
+		f, err := os.Open(path)
 		if err == nil {
 			_, err = io.Copy(conn, f)
 		}

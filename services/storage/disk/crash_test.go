@@ -62,7 +62,7 @@ func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := map[string]string{}
 	for round := range 4 {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // ourselves
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 		cmd.Env = append(os.Environ(), childDir+"="+dir)
 		out, err := cmd.StdoutPipe()
 		require.NoError(t, err)

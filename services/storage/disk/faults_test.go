@@ -2,6 +2,7 @@ package disk
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -113,7 +114,7 @@ func failStep(t *testing.T, n int, before, after string, lasts bool, cause error
 		want = after
 	} else {
 		require.ErrorIs(t, err, cause)
-		if cause == syscall.ENOSPC {
+		if errors.Is(cause, syscall.ENOSPC) {
 			require.Equal(t, fault.StorageFull, fault.KindOf(err), steps[n])
 		}
 	}

@@ -94,7 +94,7 @@ func (s *Store) body(f file, info storage.Info, offset, length int64) (io.ReadCl
 
 // bufferedBody reads and verifies a small blob at once, and closes its file.
 func (s *Store) bufferedBody(f file, info storage.Info, offset, length int64) (io.ReadCloser, error) {
-	buf := s.bufs.Get().(*[bufSize]byte) //nolint:errcheck // the pool holds nothing else
+	buf := s.bufs.Get().(*[bufSize]byte)
 	data := buf[:info.Size]
 	_, err := io.ReadFull(io.NewSectionReader(f, 0, info.Size), data)
 	if err == nil {
@@ -114,7 +114,7 @@ func (s *Store) bufferedBody(f file, info storage.Info, offset, length int64) (i
 // verify reads the whole blob and compares its digest. It leaves the position
 // of f alone.
 func (s *Store) verify(f file, info storage.Info) error {
-	buf := s.bufs.Get().(*[bufSize]byte) //nolint:errcheck // the pool holds nothing else
+	buf := s.bufs.Get().(*[bufSize]byte)
 	defer s.bufs.Put(buf)
 	hash := sha256.New()
 	n, err := io.CopyBuffer(hash, struct{ io.Reader }{io.NewSectionReader(f, 0, info.Size)}, buf[:])

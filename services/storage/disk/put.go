@@ -89,7 +89,7 @@ func modified(f file) (time.Time, error) {
 // copy writes r and the footer to f in large pieces. The footer goes out with
 // the last piece where it fits, so that a small blob is one write.
 func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
-	buf := s.bufs.Get().(*[bufSize]byte) //nolint:errcheck // the pool holds nothing else
+	buf := s.bufs.Get().(*[bufSize]byte)
 	defer s.bufs.Put(buf)
 	hash, size := sha256.New(), int64(0)
 	for end := false; !end; {
@@ -127,7 +127,7 @@ func fillBuffer(ctx context.Context, r io.Reader, p []byte) (n int, err error) {
 		m, err := r.Read(p[n:])
 		n += m
 		switch {
-		case err == io.EOF: //nolint:errorlint // only the value itself means the end
+		case err == io.EOF:
 			return n, errEnd
 		case err != nil:
 			return n, err

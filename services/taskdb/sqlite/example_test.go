@@ -19,7 +19,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	cfg := taskdb.DefaultConfig()
 	cfg.Path = filepath.Join(dir, "tasks.db")
 	ctx := context.Background()

@@ -126,7 +126,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	d, err := os.Open(dir) //nolint:gosec // the configured folder
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

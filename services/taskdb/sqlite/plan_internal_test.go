@@ -44,7 +44,7 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 			plan = append(plan, detail)
 		}
 		require.NoError(t, rows.Err())
-		require.NoError(t, rows.Close())
+		require.NoError(t, rows.Close()) //nolint:sqlclosecheck // before the next query
 		all := strings.Join(plan, "\n")
 		t.Log(all)
 		for _, index := range indexes {

@@ -21,7 +21,7 @@ func dump(t *testing.T, s *Store) string {
 		out += "\n" + sql + ";\n"
 	}
 	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
+	require.NoError(t, rows.Close()) //nolint:sqlclosecheck // before the next query
 	return out
 }
 

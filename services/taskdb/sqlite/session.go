@@ -62,7 +62,7 @@ func (s *session) commit() error {
 func (s *session) rollback(cause error) error {
 	_, err := s.conn.ExecContext(s.ctx, "ROLLBACK")
 	if err != nil && !errors.Is(cause, err) {
-		return fmt.Errorf("%w (rollback: %s)", cause, err)
+		return fmt.Errorf("%w (rollback: %w)", cause, err)
 	}
 	return cause
 }

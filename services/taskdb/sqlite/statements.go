@@ -76,7 +76,7 @@ type preparer interface {
 
 func prepareAll(ctx context.Context, p preparer, all map[string]**sql.Stmt) error {
 	for query, into := range all {
-		st, err := p.PrepareContext(ctx, query)
+		st, err := p.PrepareContext(ctx, query) //nolint:sqlclosecheck // lives as long as its connection
 		if err != nil {
 			return fmt.Errorf("prepare %.40q: %w", query, err)
 		}

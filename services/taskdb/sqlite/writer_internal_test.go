@@ -53,7 +53,7 @@ func TestEveryConnectionIsDurable(t *testing.T) {
 	for range 4 { // all held at once, so that they are different ones
 		c, err := s.reader.Conn(t.Context())
 		require.NoError(t, err)
-		defer c.Close() //nolint:errcheck // only read
+		defer c.Close()
 		require.Equal(t, "2", value(c, "synchronous"))
 		require.Equal(t, "1", value(c, "query_only"))
 	}

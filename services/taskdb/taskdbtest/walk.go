@@ -17,9 +17,9 @@ const walkTasks = 6
 func walkCases() map[string]func(*testing.T, *fixture) {
 	return map[string]func(*testing.T, *fixture){
 		"walk/as the model does": func(t *testing.T, f *fixture) {
-			seed := uint64(time.Now().UnixNano()) //nolint:gosec // any bits do
+			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
-			r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // no secret
+			r := rand.New(rand.NewPCG(seed, 1))
 			heard := &Heard{}
 			w := &walk{
 				fixture: f, r: r, heard2: heard,

@@ -73,8 +73,7 @@ func (l Limits) CheckOutput(pl pipeline.Pipeline, p Picture) error {
 	for i, r := range pl.Renditions {
 		path := fmt.Sprintf("renditions[%d].", i)
 		plan, err := r.Plan(p.Width, p.Height, p.Orientation)
-		var wrong *pipeline.Error
-		if errors.As(err, &wrong) {
+		if wrong, ok := errors.AsType[*pipeline.Error](err); ok {
 			return fault.New(fault.Unprocessable, wrong.Message).WithField(path + wrong.Path)
 		} else if err != nil {
 			return fmt.Errorf("plan rendition %s: %w", r.Name, err)

@@ -86,7 +86,7 @@ func Open(t testing.TB, r engine.Rendition) image.Image {
 	t.Helper()
 	f, err := os.Open(r.File)
 	require.NoError(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	m, format, err := image.Decode(f)
 	require.NoError(t, err)
 	stat, err := f.Stat()

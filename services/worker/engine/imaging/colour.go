@@ -75,5 +75,5 @@ func flatten(m image.Image, under color.NRGBA) *image.NRGBA {
 
 // over mixes two channels by an alpha of 0 to 255, rounded.
 func over(top, bottom uint8, a uint32) uint8 {
-	return uint8((uint32(top)*a + uint32(bottom)*(255-a) + 127) / 255)
+	return uint8((uint32(top)*a + uint32(bottom)*(255-a) + 127) / 255) //nolint:gosec // a weighted mean of two bytes is one
 }

@@ -71,7 +71,7 @@ func load(ctx context.Context, job engine.Job, limits engine.Limits) (*original,
 	if err != nil {
 		return nil, err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	if err := limits.CheckInput(src.format.Name(), src.Picture); err != nil {
 		return nil, err
 	}

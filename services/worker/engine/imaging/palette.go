@@ -46,7 +46,7 @@ func exactly(n *image.NRGBA) *image.Paletted {
 			if len(index) == maxColors {
 				return nil
 			}
-			at = uint8(len(index))
+			at = uint8(len(index)) //nolint:gosec // a palette has at most 256 colours
 			index[c] = at
 			p.Palette = append(p.Palette, color.NRGBA{R: c[0], G: c[1], B: c[2], A: c[3]})
 		}
@@ -59,7 +59,7 @@ func exactly(n *image.NRGBA) *image.Paletted {
 // transparent colour takes no part in that: it is set afterwards.
 func dithered(n *image.NRGBA, transparent bool) *image.Paletted {
 	colors := append(color.Palette(nil), palette.Plan9...)
-	last := uint8(len(colors) - 1)
+	last := uint8(len(colors) - 1) //nolint:gosec // a palette has at most 256 colours
 	if transparent {
 		colors = colors[:last]
 	}

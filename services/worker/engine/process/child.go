@@ -32,7 +32,7 @@ type child struct {
 
 // start starts a child and waits for its greeting.
 func start(cfg Config) (*child, error) {
-	cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...) //nolint:gosec // the operator's own command
+	cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...) //nolint:gosec,noctx // the operator's own command; the pool kills it
 	cmd.Env = cfg.environment(os.LookupEnv)
 	cmd.WaitDelay = reapTime
 	cmd.SysProcAttr = attributes()

@@ -75,7 +75,7 @@ func writeFrame(w io.Writer, v any) error {
 	if len(body) > maxFrame {
 		return fmt.Errorf("write frame: %d bytes are more than %d", len(body), maxFrame)
 	}
-	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body)))
+	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body))) //nolint:gosec // bounded above
 	if _, err := w.Write(append(frame, body...)); err != nil {
 		return fmt.Errorf("write frame: %w", err)
 	}

@@ -1,0 +1,62 @@
+package imagemaster_test
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+)
+
+// tasks is a store some of whose answers a test writes itself.
+type tasks struct {
+	taskdb.Store
+	create func(context.Context, taskdb.NewTask) (taskdb.Task, error)
+	claim  func(context.Context, taskdb.Claim) ([]taskdb.Task, error)
+	get    func(context.Context, string) (taskdb.Task, error)
+}
+
+func (s *tasks) Create(ctx context.Context, n taskdb.NewTask) (taskdb.Task, error) {
+	if s.create != nil {
+		return s.create(ctx, n)
+	}
+	return s.Store.Create(ctx, n)
+}
+
+func (s *tasks) Claim(ctx context.Context, c taskdb.Claim) ([]taskdb.Task, error) {
+	if s.claim != nil {
+		return s.claim(ctx, c)
+	}
+	return s.Store.Claim(ctx, c)
+}
+
+func (s *tasks) Get(ctx context.Context, id string) (taskdb.Task, error) {
+	if s.get != nil {
+		return s.get(ctx, id)
+	}
+	return s.Store.Get(ctx, id)
+}
+
+// blobs is a store whose Put a test writes itself, and whose blobs are age older
+// than they are.
+type blobs struct {
+	storage.Store
+	age time.Duration
+	put func(context.Context, storage.Ref, io.Reader, storage.PutOptions) (storage.Info, error)
+}
+
+func (b *blobs) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
+	if b.put != nil {
+		return b.put(ctx, ref, r, opt)
+	}
+	return b.Store.Put(ctx, ref, r, opt)
+}
+
+func (b *blobs) List(ctx context.Context, state storage.State, after string, limit int) (storage.Page, error) {
+	page, err := b.Store.List(ctx, state, after, limit)
+	for i := range page.Blobs {
+		page.Blobs[i].Modified = page.Blobs[i].Modified.Add(-b.age)
+	}
+	return page, err
+}

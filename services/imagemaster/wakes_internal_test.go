@@ -1,0 +1,119 @@
+package imagemaster
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"imagemill/internal/events"
+	"imagemill/services/taskdb"
+)
+
+// woken takes a waiter's wake-up, if it has one.
+func woken(x *waiter) bool {
+	select {
+	case <-x.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestOneQueuedTaskWakesTheLongestWaiting(t *testing.T) {
+	w := newWakes()
+	w.event(events.Event{Kind: events.Queued}) // nobody waits; nothing is kept
+	a, b := w.queueUp(), w.queueUp()
+	require.False(t, woken(a))
+	w.event(events.Event{Kind: events.Queued})
+	require.True(t, woken(a))
+	require.False(t, woken(b))
+	w.event(events.Event{Kind: events.Queued})
+	require.False(t, woken(a), "it has had its turn")
+	require.True(t, woken(b))
+	a.stop()
+	b.stop()
+	require.Zero(t, w.queue.Len())
+}
+
+func TestAnUnusedWakeUpGoesToTheNext(t *testing.T) {
+	w := newWakes()
+	a, b, c := w.queueUp(), w.queueUp(), w.queueUp()
+	w.event(events.Event{Kind: events.Queued})
+	b.stop()
+	a.stop()
+	require.False(t, woken(b))
+	require.True(t, woken(c))
+	c.stop()
+	c.stop() // a second stop does nothing
+	require.Zero(t, w.queue.Len())
+}
+
+func TestAnEndWakesAllWhoWatchThatTask(t *testing.T) {
+	w := newWakes()
+	a, b, other := w.watch("1"), w.watch("1"), w.watch("2")
+	w.event(events.Event{Kind: events.Progress, TaskID: "1"})
+	w.event(events.Event{Kind: events.Queued, TaskID: "1"})
+	require.False(t, woken(a))
+	w.event(events.Event{Kind: events.Ended, TaskID: "1"})
+	w.event(events.Event{Kind: events.Ended, TaskID: "1"}) // a double one never blocks
+	require.True(t, woken(a))
+	require.True(t, woken(b))
+	require.False(t, woken(a))
+	require.False(t, woken(other))
+	for _, x := range []*waiter{a, b, other} {
+		x.stop()
+	}
+	require.Empty(t, w.byTask)
+}
+
+func TestLostAttempts(t *testing.T) {
+	for _, tc := range []struct {
+		state         taskdb.State
+		task, attempt int
+		lost          bool
+	}{
+		{taskdb.NotStarted, 0, 1, false}, // claimed since the task was read
+		{taskdb.NotStarted, 2, 1, true},
+		{taskdb.NotStarted, 2, 2, true}, // released or failed; its next is 3
+		{taskdb.NotStarted, 2, 3, false},
+		{taskdb.InProgress, 2, 1, true},
+		{taskdb.InProgress, 2, 2, false}, // at work now
+		{taskdb.InProgress, 2, 3, false},
+		{taskdb.Finished, 2, 1, true},
+		{taskdb.Finished, 2, 2, false}, // the winner
+		{taskdb.Finished, 2, 3, true},
+		{taskdb.Failed, 2, 1, true},
+		{taskdb.Failed, 2, 2, true},
+		{taskdb.Failed, 2, 3, false}, // tried again since the task was read
+		{taskdb.Cancelled, 2, 2, true},
+		{taskdb.Cancelled, 2, 3, false},
+		{"unheard of", 2, 1, false},
+	} {
+		task := taskdb.Task{State: tc.state, Attempt: tc.task}
+		if tc.state == taskdb.Finished {
+			task.Result = &taskdb.Result{Attempt: tc.task}
+		}
+		require.Equal(t, tc.lost, lost(task, tc.attempt), "%+v", tc)
+	}
+}
+
+func TestRenditionKeys(t *testing.T) {
+	const id = "01890a5d-ac96-774b-bcce-b302099a8057"
+	got, attempt, ok := parseRenditionKey(RenditionRef(id, 12, "a.b").Key)
+	require.True(t, ok)
+	require.Equal(t, id, got)
+	require.Equal(t, 12, attempt)
+	for _, key := range []string{"", id, id + ".1", id + ".1.", id + ".x.a", "x.1.a", "01890A5D-AC96-774B-BCCE-B302099A8057.1.a"} {
+		_, _, ok := parseRenditionKey(key)
+		require.False(t, ok, key)
+	}
+}
+
+func TestKeysFromATime(t *testing.T) {
+	at := time.UnixMilli(0x01890a5dac96)
+	require.Equal(t, "01890a5d-ac96", keyFrom(at))
+	require.Less(t, keyFrom(at), "01890a5d-ac96-774b-bcce-b302099a8057")
+	require.Greater(t, keyFrom(at.Add(time.Millisecond)), "01890a5d-ac96-774b-bcce-b302099a8057")
+	require.Empty(t, keyFrom(time.Time{}))
+}

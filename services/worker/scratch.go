@@ -1,0 +1,86 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// scratch keeps the folders that attempts work in, and their files, from one
+// attempt to the next: emptied, not removed. ext4 does not hand out an inode
+// again for some seconds after it was freed and searches past all such ones, so
+// that a worker which makes and removes files for every tiny picture slows down
+// every creation of a file on that disk, those of storage among them.
+type scratch struct {
+	base string
+
+	mu   sync.Mutex
+	root string
+	made int
+	free []string
+}
+
+// keptFiles is how many files a folder keeps; those of a task with more
+// renditions are removed.
+const keptFiles = 4
+
+// take gives an empty folder of the caller's own.
+func (s *scratch) take() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.free); n > 0 {
+		dir := s.free[n-1]
+		s.free = s.free[:n-1]
+		return dir, nil
+	}
+	if s.root == "" {
+		root, err := os.MkdirTemp(s.base, "imagemill-work-")
+		if err != nil {
+			return "", fmt.Errorf("make scratch folder: %w", err)
+		}
+		s.root = root
+	}
+	dir := filepath.Join(s.root, fmt.Sprint(s.made))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make scratch folder: %w", err)
+	}
+	s.made++
+	return dir, nil
+}
+
+// give takes a folder back. One that cannot be emptied is not used again.
+func (s *scratch) give(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("empty scratch folder: %w", err)
+	}
+	for i, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if i < keptFiles && e.Type().IsRegular() {
+			err = errors.Join(err, os.Truncate(path, 0))
+		} else {
+			err = errors.Join(err, os.RemoveAll(path))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("empty scratch folder: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, dir)
+	return nil
+}
+
+// close removes all folders; no attempt may be under way.
+func (s *scratch) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.root == "" {
+		return nil
+	}
+	err := os.RemoveAll(s.root)
+	s.root, s.free, s.made = "", nil, 0
+	return err
+}
