@@ -1,0 +1,195 @@
+package worker
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"imagemill/internal/events"
+	"imagemill/services/imagemaster"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+	"imagemill/services/worker/engine"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	patience = 20 * time.Second
+	tick     = time.Millisecond
+	document = `{"version":1,"renditions":[{"name":"a","format":"png"},{"name":"b","format":"png"}]}`
+)
+
+// render is an engine made of a function.
+type render func(ctx context.Context, job engine.Job) (engine.Report, error)
+
+func (f render) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
+	return f(ctx, job)
+}
+
+// paint makes every rendition a copy of the original.
+func paint(_ context.Context, job engine.Job) (engine.Report, error) {
+	data, err := os.ReadFile(job.Source)
+	if err != nil {
+		return engine.Report{}, err
+	}
+	rep := engine.Report{Engine: "paint", Original: engine.Picture{Format: "png", Width: 4, Height: 3}}
+	for _, r := range job.Pipeline.Renditions {
+		file := filepath.Join(job.Dir, "out-"+r.Name)
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			return rep, err
+		}
+		rep.Renditions = append(rep.Renditions, engine.Rendition{
+			Name: r.Name, File: file, Width: 4, Height: 3, Format: r.Format, ContentType: "image/png", Bytes: int64(len(data)),
+		})
+	}
+	return rep, nil
+}
+
+// masterStub is a master some of whose answers a test writes itself.
+type masterStub struct {
+	imagemaster.Master
+	mu       sync.Mutex
+	getWork  func(context.Context, imagemaster.WorkRequest) ([]imagemaster.Work, error)
+	progress func(imagemaster.ProgressReport) error
+	finished func(imagemaster.FinishedWork) error
+	failed   []imagemaster.FailedWork
+}
+
+func (m *masterStub) GetWork(ctx context.Context, r imagemaster.WorkRequest) ([]imagemaster.Work, error) {
+	if m.getWork != nil {
+		return m.getWork(ctx, r)
+	}
+	return m.Master.GetWork(ctx, r)
+}
+
+func (m *masterStub) WorkProgress(ctx context.Context, p imagemaster.ProgressReport) error {
+	if m.progress != nil {
+		return m.progress(p)
+	}
+	return m.Master.WorkProgress(ctx, p)
+}
+
+func (m *masterStub) WorkFinished(ctx context.Context, w imagemaster.FinishedWork) error {
+	if m.finished != nil {
+		if err := m.finished(w); err != nil {
+			return err
+		}
+	}
+	return m.Master.WorkFinished(ctx, w)
+}
+
+func (m *masterStub) WorkFailed(ctx context.Context, w imagemaster.FailedWork) error {
+	m.mu.Lock()
+	m.failed = append(m.failed, w)
+	m.mu.Unlock()
+	return m.Master.WorkFailed(ctx, w)
+}
+
+func (m *masterStub) failures() []imagemaster.FailedWork {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]imagemaster.FailedWork(nil), m.failed...)
+}
+
+// mill is a worker with a real master over memory behind it.
+type mill struct {
+	*Service
+	master *masterStub
+	tasks  *taskdb.Memory
+	blobs  *storage.Mem
+}
+
+func newMill(t *testing.T, eng engine.Engine, change func(*Config)) *mill {
+	t.Helper()
+	log, bus := slog.New(slog.NewTextHandler(io.Discard, nil)), events.NewMemory()
+	m := &mill{blobs: storage.NewMem(), tasks: taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: bus})}
+	mcfg := imagemaster.DefaultConfig()
+	mcfg.Poll, mcfg.Lease = 10*time.Millisecond, 30*time.Millisecond
+	master, err := imagemaster.New(mcfg, imagemaster.Deps{
+		Log: log, Instance: "m-1", Tasks: m.tasks, Blobs: m.blobs, Events: bus,
+	})
+	require.NoError(t, err)
+	m.master = &masterStub{Master: master}
+	cfg := DefaultConfig()
+	cfg.Engines, cfg.Scratch = 2, t.TempDir()
+	if change != nil {
+		change(&cfg)
+	}
+	m.Service, err = New(cfg, Deps{Log: log, Instance: "w-1", Master: m.master, Blobs: m.blobs, Engine: eng})
+	require.NoError(t, err)
+	return m
+}
+
+// start runs the worker until the test ends or stop is called.
+func (m *mill) start(t *testing.T) (stop func(), done <-chan error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, errs := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(ended)
+		errs <- m.Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+	return cancel, errs
+}
+
+func (m *mill) take(t *testing.T) string {
+	t.Helper()
+	acc, err := m.master.NewImage(t.Context(), imagemaster.Upload{
+		Pipeline: []byte(document), ContentType: "image/png", Size: 8, Body: strings.NewReader("original"),
+	})
+	require.NoError(t, err)
+	return acc.ID
+}
+
+// reaches waits until a task is as want says, and gives it.
+func (m *mill) reaches(t *testing.T, id string, want func(taskdb.Task) bool) taskdb.Task {
+	t.Helper()
+	var task taskdb.Task
+	require.Eventually(t, func() bool {
+		var err error
+		task, err = m.tasks.Get(t.Context(), id)
+		return err == nil && want(task)
+	}, patience, tick)
+	return task
+}
+
+func is(state taskdb.State) func(taskdb.Task) bool {
+	return func(t taskdb.Task) bool { return t.State == state }
+}
+
+// results counts the renditions in storage.
+func (m *mill) results(t *testing.T) int {
+	t.Helper()
+	page, err := m.blobs.List(t.Context(), storage.Finished, "", 0)
+	require.NoError(t, err)
+	return len(page.Blobs)
+}
+
+func (m *mill) requireNoScratch(t *testing.T) {
+	t.Helper()
+	left, err := os.ReadDir(m.cfg.Scratch)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func receive[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("not reached")
+	}
+}
