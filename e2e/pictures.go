@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/color"
 	_ "image/gif" // Decode reads it
-	_ "image/gif" // read by Decode
 	"image/jpeg"
 	"image/png"
 	"os"
