@@ -16,7 +16,7 @@ type Config struct {
 	Serve serve.Config
 
 	Engines    int           `env:"ENGINES" help:"engine processes, and so images rendered at once; 0: one per core"`
-	InFlight   int           `env:"IN_FLIGHT" help:"most tasks in hand, those that are fetched and stored included; 0: eight per engine"`
+	InFlight   int           `env:"IN_FLIGHT" help:"most tasks in hand, those that are fetched and stored included; 0: 32 per engine"`
 	Wait       time.Duration `env:"WAIT" help:"how long one call for work waits, 1s to 1m"`
 	Scratch    string        `env:"SCRATCH" help:"folder for pictures in work; empty: the system's temporary folder"`
 	ReportTime time.Duration `env:"REPORT_TIME" help:"how long a report is tried before the lease is left to run out, up to 10m"`
@@ -77,7 +77,7 @@ func (c Config) engines() int {
 // mostInFlight is the bound on tasks in hand, with the default filled in.
 func (c Config) mostInFlight() int {
 	if c.InFlight == 0 {
-		return 8 * c.engines()
+		return 32 * c.engines()
 	}
 	return c.InFlight
 }

@@ -29,11 +29,13 @@ func newLoad(engines, most int) *load {
 // averaging is the weight of the newest task in the moving averages.
 const averaging = 0.1
 
-// observe takes in one task: its whole time, and the part inside the engine.
-func (l *load) observe(whole, inside time.Duration) {
+// observe takes in one task: the time that an engine worked on it, and the time
+// that it took before and after. Waiting for an engine is neither: it would make
+// a full worker look busy.
+func (l *load) observe(inside, outside time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	in, out := inside.Seconds(), (whole - inside).Seconds()
+	in, out := inside.Seconds(), outside.Seconds()
 	if l.inside == 0 {
 		l.inside, l.outside = in, out
 		return

@@ -29,8 +29,8 @@ type attempt struct {
 	log   *slog.Logger
 	dir   string // its scratch folder
 	start time.Time
-	// inside is the time spent in the engine.
-	inside time.Duration
+	// inside is the time that an engine worked; rendering adds the wait for one.
+	inside, rendering time.Duration
 }
 
 // errLost ends the context of an attempt that has lost its lease.
@@ -56,7 +56,7 @@ func (s *Service) carryOut(hand context.Context, w imagemaster.Work) {
 	end(nil)
 	<-renewed
 	if err == nil {
-		s.load.observe(time.Since(a.start), a.inside)
+		s.load.observe(a.inside, time.Since(a.start)-a.rendering)
 	}
 }
 
@@ -107,7 +107,7 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 	rep, err := a.s.deps.Engine.Render(ctx, engine.Job{
 		Source: source, Dir: a.dir, Pipeline: p, Limits: a.s.limits(),
 	})
-	a.inside = time.Since(began)
+	a.inside, a.rendering = rep.Elapsed, time.Since(began)
 	if err != nil {
 		return result, fmt.Errorf("render: %w", err)
 	}
