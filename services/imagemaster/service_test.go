@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,10 +151,10 @@ func TestAWakeUpThatIsNotUsedIsPassedOn(t *testing.T) {
 	w := newWorld(t, func(c *imagemaster.Config) { c.Poll = time.Minute })
 	run(t, w.Service)
 	claims := make(chan string, 16)
-	var full bool
+	var full atomic.Bool
 	w.tasks.claim = func(_ context.Context, c taskdb.Claim) ([]taskdb.Task, error) {
 		claims <- c.Worker
-		if full {
+		if full.Load() {
 			return []taskdb.Task{{ID: "t", Attempt: 1}}, nil
 		}
 		return nil, nil
@@ -169,7 +170,7 @@ func TestAWakeUpThatIsNotUsedIsPassedOn(t *testing.T) {
 	require.Equal(t, "third", receive(t, claims))
 
 	// One event; each that takes as much as it can wakes the next one in the queue.
-	full = true
+	full.Store(true)
 	w.bus.Publish(events.Event{Kind: events.Queued, TaskID: "t"})
 	require.NoError(t, receive(t, second))
 	require.NoError(t, receive(t, third))
