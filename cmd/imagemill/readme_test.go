@@ -45,7 +45,7 @@ func TestREADMEWalk(t *testing.T) {
 	require.NoError(t, err)
 
 	// "go run" in a process group of its own, so that all of it can be stopped.
-	up := exec.Command("bash", "-c", strings.TrimSpace(walk(t, string(readme), "up"))+` --data "$DATA"`) //nolint:gosec,noctx // the README's own words
+	up := exec.Command("bash", "-c", strings.TrimSpace(walk(t, string(readme), "up"))+` --data "$DATA"`) //nolint:noctx // the README's own words
 	up.Dir, up.Env = root, append(os.Environ(), "DATA="+t.TempDir())
 	up.SysProcAttr = ownGroup()
 	out := &output{}
@@ -63,7 +63,7 @@ func TestREADMEWalk(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	results := t.TempDir()
-	cmd := exec.CommandContext(ctx, "bash", "-euc", walk(t, string(readme), "first picture")) //nolint:gosec // the README's own words
+	cmd := exec.CommandContext(ctx, "bash", "-euc", walk(t, string(readme), "first picture"))
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "TMPDIR="+results)
 	said, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", said)

@@ -11,21 +11,21 @@ import (
 func TestHowManyTasksToHold(t *testing.T) {
 	const s = time.Second
 	for name, tc := range map[string]struct {
-		engines, most int
-		whole, inside time.Duration
-		want          int
+		engines, most   int
+		inside, outside time.Duration
+		want            int
 	}{
 		"nothing known yet":             {4, 32, 0, 0, 4},
-		"all of the time in the engine": {4, 32, s, s, 4},
-		"a little outside":              {4, 32, s + s/10, s, 5},
-		"as much outside as inside":     {4, 32, 2 * s, s, 8},
-		"much outside":                  {4, 32, 5 * s, s, 20},
-		"the bound":                     {4, 32, 1000 * s, s, 32},
-		"one engine, slow pictures":     {1, 8, 61 * s, 60 * s, 2},
+		"all of the time in the engine": {4, 32, s, 0, 4},
+		"a little outside":              {4, 32, s, s / 10, 5},
+		"as much outside as inside":     {4, 32, s, s, 8},
+		"much outside":                  {4, 32, s, 4 * s, 20},
+		"the bound":                     {4, 32, s, 1000 * s, 32},
+		"one engine, slow pictures":     {1, 8, 60 * s, s, 2},
 	} {
 		l := newLoad(tc.engines, tc.most)
-		if tc.whole > 0 {
-			l.observe(tc.whole, tc.inside)
+		if tc.inside > 0 {
+			l.observe(tc.inside, tc.outside)
 		}
 		require.Equal(t, tc.want, l.target(), name)
 	}
@@ -33,12 +33,12 @@ func TestHowManyTasksToHold(t *testing.T) {
 
 func TestTheLoadFollowsSlowly(t *testing.T) {
 	l := newLoad(1, 100)
-	l.observe(2*time.Second, time.Second)
+	l.observe(time.Second, time.Second)
 	require.Equal(t, 2, l.target())
-	l.observe(12*time.Second, time.Second)
+	l.observe(time.Second, 11*time.Second)
 	require.Equal(t, 3, l.target(), "one odd task counts for a tenth")
 	for range 100 {
-		l.observe(12*time.Second, time.Second)
+		l.observe(time.Second, 11*time.Second)
 	}
 	require.Equal(t, 12, l.target())
 }
