@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -62,7 +61,7 @@ func TestChaos(t *testing.T) {
 		again, err = load(ctx, t, p, uploads, got)
 		done <- err
 	}()
-	kills, err := killOften(t, p, rand.New(rand.NewPCG(uint64(seed), 1)), done) //nolint:gosec // no secret, below 2^24
+	kills, err := killOften(t, p, rand.New(rand.NewPCG(uint64(seed), 1)), done)
 	require.NoError(t, err)
 	t.Logf("%d uploads finished in %s, %d kills, %d requests repeated: %v",
 		uploads, time.Since(began).Round(time.Millisecond), sum(kills), again, kills)
@@ -141,8 +140,8 @@ func killOften(t *testing.T, p *e2e.Processes, rng *rand.Rand, done <-chan error
 func settled(t *testing.T, p *e2e.Processes, got *accepted) {
 	t.Helper()
 	began := time.Now()
-	tasks := taskdb.NewClient(p.Address("taskdb"), http.DefaultClient)
-	blobs := storage.NewClient(p.Address("storage"), http.DefaultClient)
+	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient())
+	blobs := storage.NewClient(p.Address("storage"), e2e.HTTPClient())
 	var finished map[string]taskdb.Task
 	p.Eventually("no task is waiting or in work", func() bool {
 		s, err := tasks.Stats(t.Context())

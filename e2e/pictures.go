@@ -51,7 +51,7 @@ func Halves(t testing.TB, width, height int) []byte {
 // HugeHeader makes a PNG that claims a size and holds next to nothing.
 func HugeHeader(width, height uint32) []byte {
 	chunk := func(kind string, data []byte) []byte {
-		out := binary.BigEndian.AppendUint32(nil, uint32(len(data))) //nolint:gosec // small
+		out := binary.BigEndian.AppendUint32(nil, uint32(len(data)))
 		out = append(out, kind...)
 		out = append(out, data...)
 		return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[4:]))

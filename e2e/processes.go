@@ -24,7 +24,7 @@ import (
 	"imagemill/pkg/discovery"
 )
 
-// The services, in an order in which each leans on those before it.
+// Services lists the six services, in an order in which each leans on those before it.
 func Services() []string {
 	return []string{"kvstore", "taskdb", "storage", "imagemaster", "worker", "frontend"}
 }
@@ -111,7 +111,7 @@ func (p *Processes) settings() []string {
 // the port of a frontend.
 func (p *Processes) Start(service, name string) *Process {
 	p.t.Helper()
-	cmd := exec.Command(p.Binary, service) //nolint:gosec,noctx // it outlives every context but the test
+	cmd := exec.Command(p.Binary, service) // it outlives every context but the test
 	cmd.Env = append(os.Environ(), p.settings()...)
 	if service == "frontend" {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("IMAGEMILL_FRONTEND_LISTEN=127.0.0.1:%d", p.ports[name]))

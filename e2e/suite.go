@@ -59,6 +59,11 @@ func NewClient(s Suite) *Client {
 	}}
 }
 
+// HTTPClient makes a client with a limit, for calls past the public API.
+func HTTPClient() *http.Client {
+	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{}}
+}
+
 // Close lets go of the idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

@@ -50,7 +50,7 @@ func newUser(t *testing.T, p *e2e.Processes, first, tries int, pause time.Durati
 func picture(t testing.TB, n int) []byte { return e2e.Colored(t, 24, 16, colorOf(n)) }
 
 func colorOf(n int) color.NRGBA {
-	return color.NRGBA{R: uint8(n % 250), G: uint8(n / 250 % 250), B: 251, A: 255} //nolint:gosec // below 250
+	return color.NRGBA{R: uint8(n % 250), G: uint8(n / 250 % 250), B: 251, A: 255}
 }
 
 // checkPicture has the result of the preset default of that upload.

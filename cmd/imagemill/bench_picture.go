@@ -37,11 +37,11 @@ func pictures(kind string) (func() []byte, error) {
 func tinyPictures() (func() []byte, error) {
 	palette := make(color.Palette, 256)
 	for i := range palette {
-		palette[i] = color.RGBA{R: uint8(i), G: uint8(255 - i), B: uint8(i * 7), A: 255} //nolint:gosec // i is below 256
+		palette[i] = color.RGBA{R: uint8(i), G: uint8(255 - i), B: uint8(i * 7), A: 255}
 	}
 	m := image.NewPaletted(image.Rect(0, 0, 64, 64), palette)
 	for i := range m.Pix {
-		m.Pix[i] = uint8((i%64)*4 ^ (i/64)*2) //nolint:gosec // wrapping is meant
+		m.Pix[i] = uint8((i%64)*4 ^ (i/64)*2)
 	}
 	var b bytes.Buffer
 	if err := png.Encode(&b, m); err != nil {
@@ -50,7 +50,7 @@ func tinyPictures() (func() []byte, error) {
 	chunk := bytes.Index(b.Bytes(), []byte("PLTE"))
 	// A new start each time, so that two runs have no picture in common either.
 	var n atomic.Uint64
-	n.Store(rand.Uint64()) //nolint:gosec // guards nothing
+	n.Store(rand.Uint64())
 	return func() []byte { return numbered(b.Bytes(), chunk, n.Add(1)) }, nil
 }
 
@@ -73,10 +73,10 @@ func largePicture() ([]byte, error) {
 	for i := range m.Y {
 		noise = noise*1664525 + 1013904223
 		x, y := i%m.YStride, i/m.YStride
-		m.Y[i] = uint8((x*y>>9)&0x7f) + uint8(noise>>27) + 32 //nolint:gosec // wrapping is meant
+		m.Y[i] = uint8((x*y>>9)&0x7f) + uint8(noise>>27) + 32
 	}
 	for i := range m.Cb {
-		m.Cb[i], m.Cr[i] = uint8(i>>7), uint8(i>>13) //nolint:gosec // wrapping is meant
+		m.Cb[i], m.Cr[i] = uint8(i>>7), uint8(i>>13)
 	}
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: 90}); err != nil {

@@ -45,7 +45,7 @@ func TestREADMEWalk(t *testing.T) {
 	require.NoError(t, err)
 
 	// "go run" in a process group of its own, so that all of it can be stopped.
-	up := exec.Command("bash", "-c", strings.TrimSpace(walk(t, string(readme), "up"))+` --data "$DATA"`) //nolint:noctx // the README's own words
+	up := exec.Command("bash", "-c", strings.TrimSpace(walk(t, string(readme), "up"))+` --data "$DATA"`)
 	up.Dir, up.Env = root, append(os.Environ(), "DATA="+t.TempDir())
 	up.SysProcAttr = ownGroup()
 	out := &output{}

@@ -11,11 +11,16 @@ import (
 	"imagemill/services/worker/engine"
 )
 
+// lastWords is how long a report may go on once the grace time of a stop is over.
+const lastWords = 5 * time.Second
+
 // report tells the master how an attempt ended. The report has a context of its
-// own: it is made also when the worker is being stopped.
+// own: it is made also when the worker is being stopped, then within lastWords.
 func (a *attempt) report(ctx, hand context.Context, result taskdb.Result, err error, lost bool) {
 	rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.s.cfg.ReportTime)
 	defer cancel()
+	hurry := context.AfterFunc(hand, func() { time.AfterFunc(lastWords, cancel) })
+	defer hurry()
 	switch {
 	case lost:
 		a.log.Warn("lease lost; the result is dropped")
@@ -24,7 +29,7 @@ func (a *attempt) report(ctx, hand context.Context, result taskdb.Result, err er
 		a.finished(rctx, result)
 	case hand.Err() != nil:
 		a.log.Info("stopped before the end; the task is given back")
-		_ = a.tell("release", func() error {
+		_ = a.tell(rctx, "release", func() error {
 			return a.s.deps.Master.WorkReleased(rctx, taskdb.Lease{ID: a.work.ID, Attempt: a.work.Attempt})
 		})
 	default:
@@ -33,7 +38,7 @@ func (a *attempt) report(ctx, hand context.Context, result taskdb.Result, err er
 }
 
 func (a *attempt) finished(ctx context.Context, result taskdb.Result) {
-	err := a.tell("finish", func() error {
+	err := a.tell(ctx, "finish", func() error {
 		return a.s.deps.Master.WorkFinished(ctx, imagemaster.FinishedWork{ID: a.work.ID, Result: result})
 	})
 	switch fault.KindOf(err) {
@@ -56,7 +61,7 @@ func (a *attempt) failed(ctx context.Context, err error) {
 		reason = "the image could not be processed"
 	}
 	a.log.Warn("attempt failed", "error", err, "retryable", retryable, "died", died)
-	_ = a.tell("fail", func() error {
+	_ = a.tell(ctx, "fail", func() error {
 		return a.s.deps.Master.WorkFailed(ctx, imagemaster.FailedWork{
 			ID: a.work.ID, Attempt: a.work.Attempt, Worker: a.s.deps.Instance,
 			Reason: reason, Retryable: retryable, Died: died,
@@ -82,18 +87,17 @@ func (a *attempt) drop(ctx context.Context) {
 // tell makes a report, and makes it again while the master cannot be reached:
 // all reports are safe to repeat. Without an answer in the end, the lease runs
 // out and the task is worked again.
-func (a *attempt) tell(what string, call func() error) error {
+func (a *attempt) tell(ctx context.Context, what string, call func() error) error {
 	pause := pauseMin
 	deadline := time.Now().Add(a.s.cfg.ReportTime)
 	for {
 		err := call()
-		if err == nil || !fault.Retryable(err) || time.Now().Add(pause).After(deadline) {
+		if err == nil || !fault.Retryable(err) || time.Now().Add(pause).After(deadline) || !sleep(ctx, pause) {
 			if err != nil {
 				a.log.Warn("report "+what, "error", err)
 			}
 			return err
 		}
-		sleep(context.Background(), pause)
 		pause = min(2*pause, pauseMax)
 	}
 }
