@@ -51,10 +51,10 @@ lint: ## Run golangci-lint
 	$(LINT) run ./...
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for ten seconds
+fuzz: ## Run every fuzz target for ten thousand inputs
 	@set -e; for pkg in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
-			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s $$pkg; done; done
+			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 10000x $$pkg; done; done
 
 .PHONY: bench
 bench: ## Run the benchmarks of the packages

@@ -46,7 +46,8 @@ func TestStaleWorker(t *testing.T) {
 	task, err = tasks.Get(t.Context(), id)
 	require.NoError(t, err)
 	require.NotEqual(t, stale, task.Worker)
-	require.Equal(t, 2, task.Result.Attempt)
+	// 3 where the sleeper's parked call for work was handed the task once more.
+	require.Contains(t, []int{2, 3}, task.Result.Attempt)
 	require.NotEqual(t, stale, task.Result.Worker)
 
 	p.Signal("worker-1", syscall.SIGCONT)
