@@ -80,6 +80,7 @@ func upCommand() *cobra.Command {
 			if err := set.Load(os.LookupEnv); err != nil {
 				return err
 			}
+			overlapDisk()
 			return u.run(cmd.Context(), cmd.OutOrStdout(), os.Stderr)
 		},
 	}

@@ -6,6 +6,8 @@
 // for one process and tests, and [NATS] for everything else.
 package events
 
+import "encoding/json"
+
 // Kind says what happened to a task.
 type Kind string
 
@@ -26,6 +28,9 @@ type Event struct {
 	TaskID string `json:"taskId"`
 	// State is the task's state after the change, as taskdb names it.
 	State string `json:"state,omitempty"`
+	// Task is the whole task as taskdb recorded it, so that who waits for its end
+	// need not ask again. Only Ended has it, and not where it is large.
+	Task json.RawMessage `json:"task,omitempty"`
 }
 
 // Publisher is the side that tells. Publish never blocks and never fails.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ func publishUntil(t *testing.T, p events.Publisher, e events.Event, heard <-chan
 		p.Publish(e)
 		select {
 		case got := <-heard:
-			return got == e
+			return reflect.DeepEqual(got, e)
 		default:
 			return false
 		}
@@ -71,7 +72,7 @@ func TestNATSCarriesBetweenProcesses(t *testing.T) {
 	heard, own := make(chan events.Event, 1000), make(chan events.Event, 1000)
 	defer b.Subscribe(func(e events.Event) { heard <- e })()
 	defer a.Subscribe(func(e events.Event) { own <- e })()
-	publishUntil(t, a, events.Event{Kind: events.Ended, TaskID: "t", State: "finished"}, heard)
+	publishUntil(t, a, events.Event{Kind: events.Ended, TaskID: "t", State: "finished", Task: []byte(`{"id":"t"}`)}, heard)
 	require.NotEmpty(t, own, "the publisher's own subscribers hear it too")
 }
 

@@ -2,6 +2,7 @@ package imagemaster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -39,11 +40,13 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	// a time that is well below the age at which the sweeper takes orphans away.
 	rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RecordTimeout)
 	defer cancel()
+	s.wakes.begin(id)
 	_, err = s.deps.Tasks.Create(rctx, taskdb.NewTask{
 		ID: id, Pipeline: u.Pipeline,
 		Original: taskdb.Blob{Key: ref.Key, Size: info.Size, SHA256: info.SHA256, ContentType: u.ContentType},
 	})
 	if err != nil {
+		s.wakes.forget(id)
 		// Where the task may have been recorded, the blob must stay: the sweeper decides.
 		if k := fault.KindOf(err); k == fault.Invalid || k == fault.Conflict || k == fault.Overloaded || k == fault.StorageFull {
 			s.discard(ctx, ref)
@@ -68,7 +71,9 @@ func (s *Service) discard(ctx context.Context, ref storage.Ref) {
 	}
 }
 
-// IsReady reads the truth first, and again after each wake-up.
+// IsReady reads the truth first, unless this master recorded the task itself and
+// has not heard of its end; then it waits for the event of the end, which
+// carries the task, and reads again at every slow poll, in case that was lost.
 func (s *Service) IsReady(ctx context.Context, id string, wait time.Duration) (Status, error) {
 	if err := checkID(id); err != nil {
 		return Status{}, err
@@ -77,16 +82,35 @@ func (s *Service) IsReady(ctx context.Context, id string, wait time.Duration) (S
 	defer w.stop()
 	deadline := time.NewTimer(bounded(wait))
 	defer deadline.Stop()
+	last := wait <= 0
+	read := last || !s.wakes.isFresh(id)
 	for {
-		t, err := s.deps.Tasks.Get(ctx, id)
-		if err != nil {
-			return Status{}, fmt.Errorf("get task %s: %w", id, err)
+		if read {
+			t, err := s.deps.Tasks.Get(ctx, id)
+			if err != nil {
+				return Status{}, fmt.Errorf("get task %s: %w", id, err)
+			}
+			if st := statusOf(t); st.State != StateInProgress || last {
+				return st, nil
+			}
 		}
-		st := statusOf(t)
-		if st.State != StateInProgress || wait <= 0 || !s.await(ctx, w.ready, deadline) {
+		ended, again := s.await(ctx, w.ready, deadline)
+		if st, ok := outcome(ended); ok {
 			return st, nil
 		}
+		last, read = !again, true
 	}
+}
+
+// outcome reads the task that an event carried; false where it says nothing of
+// use, and taskdb has to be asked.
+func outcome(event json.RawMessage) (Status, bool) {
+	var t taskdb.Task
+	if len(event) == 0 || json.Unmarshal(event, &t) != nil {
+		return Status{}, false
+	}
+	st := statusOf(t)
+	return st, st.State != StateInProgress
 }
 
 // statusOf tells a user about a task.

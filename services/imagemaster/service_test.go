@@ -59,6 +59,18 @@ func (w *world) take(t *testing.T) string {
 	return acc.ID
 }
 
+// foreign makes a task as another master would.
+func (w *world) foreign(t *testing.T) string {
+	t.Helper()
+	id := uuid.Must(uuid.NewV7()).String()
+	_, err := w.tasks.Store.Create(t.Context(), taskdb.NewTask{
+		ID: id, Pipeline: upload("original").Pipeline,
+		Original: taskdb.Blob{Key: imagemaster.OriginalRef(id).Key, Size: 8, SHA256: strings.Repeat("0f", 32), ContentType: "image/png"},
+	})
+	require.NoError(t, err)
+	return id
+}
+
 func (w *world) originals(t *testing.T) int {
 	t.Helper()
 	page, err := w.blobs.List(t.Context(), storage.InProgress, "", 0)
@@ -193,7 +205,7 @@ func run(t *testing.T, s *imagemaster.Service) (stop func(), done <-chan error) 
 func TestAnEventWakesBeforeThePoll(t *testing.T) {
 	w := newWorld(t, func(c *imagemaster.Config) { c.Poll = time.Minute })
 	run(t, w.Service)
-	id := w.take(t)
+	id := w.foreign(t)
 	gets := make(chan struct{}, 16)
 	w.tasks.get = func(ctx context.Context, id string) (taskdb.Task, error) {
 		defer func() { gets <- struct{}{} }()
@@ -210,12 +222,13 @@ func TestAnEventWakesBeforeThePoll(t *testing.T) {
 	_, err := w.tasks.Cancel(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, imagemaster.StateCancelled, receive(t, statuses).State)
+	require.Empty(t, gets, "the event carried the task")
 }
 
 func TestLongPollsEndWhenTheMasterStops(t *testing.T) {
 	w := newWorld(t, func(c *imagemaster.Config) { c.Poll = time.Minute })
 	stop, done := run(t, w.Service)
-	id := w.take(t)
+	id := w.foreign(t)
 	gets, claims := make(chan struct{}, 16), make(chan struct{}, 16)
 	w.tasks.get = func(ctx context.Context, id string) (taskdb.Task, error) {
 		defer func() { gets <- struct{}{} }()

@@ -3,12 +3,17 @@ package imagemaster
 import (
 	"container/list"
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
 	"imagemill/internal/events"
 	"imagemill/internal/serve"
 )
+
+// maxFresh bounds the tasks remembered as fresh; beyond, all are forgotten,
+// which costs one read of taskdb each.
+const maxFresh = 10_000
 
 // wakes turns events into wake-ups of parked calls: one caller of GetWork for
 // each queued task, in the order in which they came, and every caller of
@@ -17,16 +22,43 @@ type wakes struct {
 	mu     sync.Mutex
 	queue  *list.List // of *waiter: callers of GetWork, the longest waiting first
 	byTask map[string]map[*waiter]struct{}
+	fresh  map[string]struct{} // recorded by this master, and not heard to have ended
 }
 
-// waiter is one parked call. ready holds at most one wake-up.
+// waiter is one parked call. ready holds at most one wake-up, with the task
+// where the event carried it.
 type waiter struct {
-	ready chan struct{}
+	ready chan json.RawMessage
 	stop  func()
 }
 
 func newWakes() *wakes {
-	return &wakes{queue: list.New(), byTask: map[string]map[*waiter]struct{}{}}
+	return &wakes{queue: list.New(), byTask: map[string]map[*waiter]struct{}{}, fresh: map[string]struct{}{}}
+}
+
+// begin remembers a task that is about to be recorded: until its end is heard,
+// a call that waits for it has nothing to read first.
+func (w *wakes) begin(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.fresh) >= maxFresh {
+		clear(w.fresh)
+	}
+	w.fresh[id] = struct{}{}
+}
+
+// forget is for a task that may not have been recorded after all.
+func (w *wakes) forget(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.fresh, id)
+}
+
+func (w *wakes) isFresh(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.fresh[id]
+	return ok
 }
 
 // event is called by the bus; it never blocks.
@@ -37,8 +69,9 @@ func (w *wakes) event(e events.Event) {
 	case events.Ended:
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		delete(w.fresh, e.TaskID)
 		for x := range w.byTask[e.TaskID] {
-			x.wake()
+			x.wake(e.Task)
 		}
 	case events.Progress:
 	}
@@ -53,14 +86,14 @@ func (w *wakes) next() {
 
 func (w *wakes) nextLocked() {
 	if front := w.queue.Front(); front != nil {
-		w.queue.Remove(front).(*waiter).wake()
+		w.queue.Remove(front).(*waiter).wake(nil)
 	}
 }
 
 // queueUp registers a caller of GetWork. One that stops without having used its
 // wake-up passes it on, so that none is lost.
 func (w *wakes) queueUp() *waiter {
-	x := &waiter{ready: make(chan struct{}, 1)}
+	x := &waiter{ready: make(chan json.RawMessage, 1)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	el := w.queue.PushBack(x)
@@ -79,7 +112,7 @@ func (w *wakes) queueUp() *waiter {
 
 // watch registers a caller of IsReady.
 func (w *wakes) watch(id string) *waiter {
-	x := &waiter{ready: make(chan struct{}, 1)}
+	x := &waiter{ready: make(chan json.RawMessage, 1)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.byTask[id] == nil {
@@ -97,9 +130,9 @@ func (w *wakes) watch(id string) *waiter {
 	return x
 }
 
-func (x *waiter) wake() {
+func (x *waiter) wake(task json.RawMessage) {
 	select {
-	case x.ready <- struct{}{}:
+	case x.ready <- task:
 	default:
 	}
 }
@@ -108,19 +141,19 @@ func (x *waiter) wake() {
 func bounded(wait time.Duration) time.Duration { return min(max(wait, 0), MaxWait) }
 
 // await blocks until a wake-up, or until the slow poll is due, and then reports
-// true; false when the deadline, the caller's leaving or a stop of this server
-// ends the wait.
-func (s *Service) await(ctx context.Context, ready <-chan struct{}, deadline *time.Timer) bool {
+// true and what the wake-up carried; false when the deadline, the caller's
+// leaving or a stop of this server ends the wait.
+func (s *Service) await(ctx context.Context, ready <-chan json.RawMessage, deadline *time.Timer) (json.RawMessage, bool) {
 	poll := time.NewTimer(s.cfg.Poll)
 	defer poll.Stop()
 	select {
-	case <-ready:
-		return true
+	case task := <-ready:
+		return task, true
 	case <-poll.C:
-		return true
+		return nil, true
 	case <-deadline.C:
 	case <-ctx.Done():
 	case <-serve.Draining(ctx):
 	}
-	return false
+	return nil, false
 }

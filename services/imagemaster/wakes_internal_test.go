@@ -1,12 +1,17 @@
 package imagemaster
 
 import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"imagemill/internal/events"
+	"imagemill/services/storage"
 	"imagemill/services/taskdb"
 )
 
@@ -116,4 +121,71 @@ func TestKeysFromATime(t *testing.T) {
 	require.Less(t, keyFrom(at), "01890a5d-ac96-774b-bcce-b302099a8057")
 	require.Greater(t, keyFrom(at.Add(time.Millisecond)), "01890a5d-ac96-774b-bcce-b302099a8057")
 	require.Empty(t, keyFrom(time.Time{}))
+}
+
+// unread is a store whose tasks may be recorded and not read.
+type unread struct {
+	taskdb.Store
+	t *testing.T
+}
+
+func (u unread) Get(context.Context, string) (taskdb.Task, error) {
+	u.t.Error("taskdb was read")
+	return taskdb.Task{}, nil
+}
+
+func TestAnOwnTaskIsWaitedForWithoutAReading(t *testing.T) {
+	bus := events.NewMemory()
+	cfg := DefaultConfig()
+	cfg.Poll = time.Minute
+	store := taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: bus})
+	s, err := New(cfg, Deps{Log: slog.New(slog.DiscardHandler), Instance: "m1", Tasks: unread{store, t}, Blobs: storage.NewMem(), Events: bus})
+	require.NoError(t, err)
+	defer bus.Subscribe(s.wakes.event)()
+	acc, err := s.NewImage(t.Context(), Upload{
+		Body: strings.NewReader("original"), Size: 8, ContentType: "image/png",
+		Pipeline: []byte(`{"renditions":[{"name":"main","operations":[]}]}`),
+	})
+	require.NoError(t, err)
+	statuses := make(chan Status, 1)
+	go func() {
+		if st, err := s.IsReady(t.Context(), acc.ID, time.Hour); err == nil {
+			statuses <- st
+		}
+	}()
+	require.Eventually(t, func() bool {
+		s.wakes.mu.Lock()
+		defer s.wakes.mu.Unlock()
+		return len(s.wakes.byTask) == 1
+	}, time.Minute, time.Millisecond)
+	_, err = store.Cancel(t.Context(), acc.ID)
+	require.NoError(t, err)
+	select {
+	case st := <-statuses:
+		require.Equal(t, StateCancelled, st.State)
+	case <-time.After(time.Minute):
+		t.Fatal("the end was not heard")
+	}
+	require.False(t, s.wakes.isFresh(acc.ID), "it has ended")
+}
+
+func TestFreshTasksAreBounded(t *testing.T) {
+	w := newWakes()
+	for i := range maxFresh + 1 {
+		w.begin(string(rune(i)))
+	}
+	require.LessOrEqual(t, len(w.fresh), maxFresh)
+	w.begin("x")
+	w.forget("x")
+	require.False(t, w.isFresh("x"))
+}
+
+func TestWhatAnEventSaysIsCheckedBeforeItIsBelieved(t *testing.T) {
+	for _, useless := range []string{"", "no json", `{"state":"inProgress"}`, `{"state":"notStarted"}`} {
+		_, ok := outcome(json.RawMessage(useless))
+		require.False(t, ok, useless)
+	}
+	st, ok := outcome(json.RawMessage(`{"id":"1","state":"failed","failures":[{"reason":"no picture"}]}`))
+	require.True(t, ok)
+	require.Equal(t, "no picture", st.Error)
 }

@@ -34,7 +34,10 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 			}
 			return s.handOver(ctx, tasks)
 		}
-		again := r.Wait > 0 && s.await(ctx, w.ready, deadline)
+		again := r.Wait > 0
+		if again {
+			_, again = s.await(ctx, w.ready, deadline)
+		}
 		w.stop()
 		if !again {
 			return nil, nil

@@ -2,6 +2,7 @@ package taskdb
 
 import (
 	"bytes"
+	"encoding/json"
 	"hash/fnv"
 	"slices"
 	"strconv"
@@ -173,6 +174,10 @@ func (c Config) Backoff(id string, tries int) time.Duration {
 	return (d - off).Truncate(time.Microsecond)
 }
 
+// maxEventTask bounds the task that an event carries, in bytes, far below the
+// 1 MiB that NATS takes by default.
+const maxEventTask = 64 << 10
+
 // EventOf is what to publish after a change that left the task as it is.
 func EventOf(t Task) events.Event {
 	kind := events.Ended
@@ -183,5 +188,11 @@ func EventOf(t Task) events.Event {
 		kind = events.Progress
 	case Finished, Failed, Cancelled:
 	}
-	return events.Event{Kind: kind, TaskID: t.ID, State: string(t.State)}
+	e := events.Event{Kind: kind, TaskID: t.ID, State: string(t.State)}
+	if kind == events.Ended {
+		if data, err := json.Marshal(t); err == nil && len(data) <= maxEventTask {
+			e.Task = data
+		}
+	}
+	return e
 }

@@ -9,10 +9,11 @@ import (
 )
 
 // scratch keeps the folders that attempts work in, and their files, from one
-// attempt to the next: emptied, not removed. ext4 does not hand out an inode
-// again for some seconds after it was freed and searches past all such ones, so
-// that a worker which makes and removes files for every tiny picture slows down
-// every creation of a file on that disk, those of storage among them.
+// attempt to the next, to be written over (engine.ScratchFile). ext4 does not
+// hand out an inode again for some seconds after it was freed and searches past
+// all such ones, so that a worker which makes and removes files for every tiny
+// picture slows down every creation of a file on that disk, those of storage
+// among them.
 type scratch struct {
 	base string
 
@@ -22,11 +23,14 @@ type scratch struct {
 	free []string
 }
 
-// keptFiles is how many files a folder keeps; those of a task with more
-// renditions are removed.
-const keptFiles = 4
+// A folder keeps a few small files; others are removed.
+const (
+	keptFiles = 4
+	keptBytes = 1 << 20 // of one file
+)
 
-// take gives an empty folder of the caller's own.
+// take gives a folder of the caller's own. It may hold files of an earlier
+// attempt, which mean nothing.
 func (s *scratch) take() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,27 +54,31 @@ func (s *scratch) take() (string, error) {
 	return dir, nil
 }
 
-// give takes a folder back. One that cannot be emptied is not used again.
+// give takes a folder back. One that cannot be tidied is not used again.
 func (s *scratch) give(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("empty scratch folder: %w", err)
+		return fmt.Errorf("tidy scratch folder: %w", err)
 	}
 	for i, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if i < keptFiles && e.Type().IsRegular() {
-			err = errors.Join(err, os.Truncate(path, 0))
-		} else {
-			err = errors.Join(err, os.RemoveAll(path))
+		if i < keptFiles && small(e) {
+			continue
 		}
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 	}
 	if err != nil {
-		return fmt.Errorf("empty scratch folder: %w", err)
+		return fmt.Errorf("tidy scratch folder: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free = append(s.free, dir)
 	return nil
+}
+
+// small reports whether an entry is a file worth keeping. A link is not.
+func small(e os.DirEntry) bool {
+	info, err := e.Info()
+	return err == nil && info.Mode().IsRegular() && info.Size() <= keptBytes
 }
 
 // close removes all folders; no attempt may be under way.

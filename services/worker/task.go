@@ -128,7 +128,7 @@ func (a *attempt) fetch(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("fetch original: %w", err)
 	}
 	defer func() { _ = obj.Body.Close() }()
-	f, err := os.Create(path)
+	f, err := engine.CreateScratch(path)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
-	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -64,7 +63,7 @@ func (e *Engine) write(dir string, m image.Image, original string, r pipeline.Re
 		Format: format, ContentType: sniff.Format(format).MIME(),
 		File: filepath.Join(dir, r.Name+sniff.Format(format).Extension()),
 	}
-	file, err := os.Create(out.File)
+	file, err := engine.CreateScratch(out.File)
 	if err != nil {
 		return out, unwritable(err)
 	}
@@ -73,11 +72,10 @@ func (e *Engine) write(dir string, m image.Image, original string, r pipeline.Re
 	err = errors.Join(e.encode(w, m, format, r), w.Flush())
 	w.Reset(nil)
 	e.buffers.files.Put(w)
-	stat, errStat := file.Stat()
-	if err := errors.Join(err, errStat, file.Close()); err != nil {
+	if err := errors.Join(err, file.Close()); err != nil {
 		return out, unwritable(err)
 	}
-	out.Bytes = stat.Size()
+	out.Bytes = file.Size()
 	return out, nil
 }
 
