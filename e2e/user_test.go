@@ -28,18 +28,22 @@ type user struct {
 
 // turns names the frontends in turn, for one user alone.
 type turns struct {
-	urls []string
-	n    atomic.Int64
+	of frontends
+	n  atomic.Int64
 }
 
 func (t *turns) URL() string {
-	return t.urls[int(t.n.Add(1))%len(t.urls)]
+	urls := t.of.URLs()
+	return urls[int(t.n.Add(1))%len(urls)]
 }
 
+// frontends is a suite whose frontends all have an address of their own.
+type frontends interface{ URLs() []string }
+
 // newUser makes a user of a suite; first is the frontend it starts with.
-func newUser(t *testing.T, p *e2e.Processes, first, tries int, pause time.Duration) *user {
+func newUser(t *testing.T, p frontends, first, tries int, pause time.Duration) *user {
 	t.Helper()
-	in := &turns{urls: p.URLs()}
+	in := &turns{of: p}
 	in.n.Store(int64(first))
 	u := &user{Client: e2e.NewClient(in), tries: tries, pause: pause}
 	t.Cleanup(u.Close)
