@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -42,6 +43,9 @@ type service struct {
 	prepare func() (cfg any, wire wiring)
 }
 
+// disk reports whether a service syncs files.
+func (s service) disk() bool { return slices.Contains([]string{"kvstore", "taskdb", "storage"}, s.name) }
+
 // serviceCommand makes the subcommand that runs one service alone.
 func serviceCommand(s service) *cobra.Command {
 	cfg, wire := s.prepare()
@@ -59,7 +63,9 @@ func serviceCommand(s service) *cobra.Command {
 			if err := com.open(s.name, os.Stderr); err != nil {
 				return err
 			}
-			overlapDisk()
+			if s.disk() {
+				overlapDisk()
+			}
 			run, err := wire(cmd.Context(), com)
 			if err != nil {
 				return err

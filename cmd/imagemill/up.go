@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,6 +80,9 @@ func upCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := set.Load(os.LookupEnv); err != nil {
 				return err
+			}
+			if u.worker.Engines == 0 {
+				u.worker.Engines = runtime.GOMAXPROCS(0) // one per core, which is soon not to be told any more
 			}
 			overlapDisk()
 			return u.run(cmd.Context(), cmd.OutOrStdout(), os.Stderr)
