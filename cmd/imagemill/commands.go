@@ -44,7 +44,9 @@ type service struct {
 }
 
 // disk reports whether a service syncs files.
-func (s service) disk() bool { return slices.Contains([]string{"kvstore", "taskdb", "storage"}, s.name) }
+func (s service) disk() bool {
+	return slices.Contains([]string{"kvstore", "taskdb", "storage"}, s.name)
+}
 
 // serviceCommand makes the subcommand that runs one service alone.
 func serviceCommand(s service) *cobra.Command {
