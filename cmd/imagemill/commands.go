@@ -31,7 +31,7 @@ func root() *cobra.Command {
 	for _, s := range services() {
 		cmd.AddCommand(serviceCommand(s))
 	}
-	cmd.AddCommand(engineCommand(), benchCommand(), healthCommand(), versionCommand())
+	cmd.AddCommand(engineCommand(), benchCommand(), healthCommand(), secretsCommand(), versionCommand())
 	return cmd
 }
 
