@@ -32,7 +32,7 @@ func root() *cobra.Command {
 	for _, s := range services() {
 		cmd.AddCommand(serviceCommand(s))
 	}
-	cmd.AddCommand(engineCommand(), benchCommand(), versionCommand())
+	cmd.AddCommand(engineCommand(), benchCommand(), healthCommand(), secretsCommand(), versionCommand())
 	return cmd
 }
 

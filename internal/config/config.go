@@ -2,8 +2,8 @@
 // environment and the command line, in rising order of weight.
 //
 // A field takes part when it has an `env` tag; `help` says what it is for,
-// `secret:"true"` keeps its value out of [Effective], and `global:"true"` takes
-// the section out of its name. From the tag LISTEN in the section "frontend"
+// `secret:"true"` keeps its value out of [Effective] and lets a file hold it,
+// and `global:"true"` takes the section out of its name. From the tag LISTEN in the section "frontend"
 // come the variable IMAGEMILL_FRONTEND_LISTEN and the flag --frontend-listen,
 // or just --listen on the frontend's own command. A struct field without a tag
 // is walked into, so that services share groups of settings; names within one
@@ -41,7 +41,7 @@ type setting struct {
 	tag, envName, flagName, help string
 	fieldName, fieldType         string
 	fallback                     string
-	isBool                       bool
+	isBool, secret               bool
 	flag                         *pflag.Flag
 }
 
@@ -60,14 +60,14 @@ func newSetting(sectionName string, f reflect.StructField, v reflect.Value) *set
 	if sectionName != "" && f.Tag.Get("global") != "true" {
 		full = strings.ToUpper(sectionName) + "_" + tag
 	}
-	fallback := display(v)
-	if f.Tag.Get("secret") == "true" {
+	fallback, secret := display(v), f.Tag.Get("secret") == "true"
+	if secret {
 		fallback = ""
 	}
 	return &setting{
 		tag: tag, envName: prefix + full, help: f.Tag.Get("help"), fieldName: f.Name, fieldType: typeName(v),
 		flagName: strings.ToLower(strings.ReplaceAll(full, "_", "-")),
-		fallback: fallback, isBool: v.Kind() == reflect.Bool,
+		fallback: fallback, isBool: v.Kind() == reflect.Bool, secret: secret,
 	}
 }
 
@@ -81,7 +81,7 @@ func (s *Set) Flags(fs *pflag.FlagSet, own string) {
 				name = strings.TrimPrefix(name, strings.ToLower(own)+"-")
 			}
 			if fs.Lookup(name) == nil {
-				f := fs.VarPF(&value{text: st.fallback, kind: st.fieldType}, name, "", fmt.Sprintf("%s [%s]", st.help, st.envName))
+				f := fs.VarPF(&value{text: st.fallback, kind: st.fieldType}, name, "", fmt.Sprintf("%s [%s]", st.help, st.shownEnv()))
 				if st.isBool {
 					f.NoOptDefVal = "true"
 				}
@@ -99,9 +99,10 @@ func (s *Set) Load(lookup func(string) (string, bool)) error {
 	for _, sec := range s.sections {
 		given := map[string]string{}
 		for _, st := range sec.settings {
-			if st.flag != nil && st.flag.Changed {
-				given[st.tag] = st.flag.Value.String()
-			} else if v, ok := lookup(st.envName); ok && v != "" {
+			v, err := st.given(lookup)
+			if err != nil {
+				errs = append(errs, err)
+			} else if v != "" || st.flag != nil && st.flag.Changed {
 				given[st.tag] = v
 			}
 		}

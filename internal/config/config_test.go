@@ -2,6 +2,8 @@ package config_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -95,6 +97,39 @@ func TestWrongValuesNameTheSetting(t *testing.T) {
 func TestRefusedValuesNameTheSetting(t *testing.T) {
 	_, _, err := load(t, "front", map[string]string{"IMAGEMILL_FRONT_WAIT": "1ms"})
 	require.EqualError(t, err, "IMAGEMILL_FRONT_WAIT (--wait), IMAGEMILL_FRONT_MAX_BODY (--max-body): 1ms is below 1s")
+}
+
+func TestASecretMayComeFromAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(" s3cret\n"), 0o600))
+	cfg, fs, err := load(t, "front", map[string]string{"IMAGEMILL_CLUSTER_TOKEN_FILE": file, "IMAGEMILL_CLUSTER_TOKEN": ""})
+	require.NoError(t, err)
+	require.Equal(t, "s3cret", cfg.Shared.Token)
+	require.Contains(t, fs.FlagUsages(), "[IMAGEMILL_CLUSTER_TOKEN, or IMAGEMILL_CLUSTER_TOKEN_FILE: a file that holds it]")
+
+	cfg, _, err = load(t, "front", map[string]string{"IMAGEMILL_CLUSTER_TOKEN_FILE": file}, "--cluster-token=other")
+	require.NoError(t, err)
+	require.Equal(t, "other", cfg.Shared.Token, "a flag wins, as over any variable")
+
+	cfg, _, err = load(t, "front", map[string]string{"IMAGEMILL_FRONT_LISTEN_FILE": file})
+	require.NoError(t, err)
+	require.Equal(t, ":1", cfg.Shared.Listen, "only secrets come from files")
+}
+
+func TestASecretsFileThatDoesNotDoIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	require.NoError(t, os.WriteFile(empty, []byte(" \n"), 0o600))
+	for want, env := range map[string]map[string]string{
+		"IMAGEMILL_CLUSTER_TOKEN and IMAGEMILL_CLUSTER_TOKEN_FILE are both set": {
+			"IMAGEMILL_CLUSTER_TOKEN": "x", "IMAGEMILL_CLUSTER_TOKEN_FILE": empty,
+		},
+		"IMAGEMILL_CLUSTER_TOKEN_FILE: " + empty + " is empty": {"IMAGEMILL_CLUSTER_TOKEN_FILE": empty},
+		"IMAGEMILL_CLUSTER_TOKEN_FILE: open":                   {"IMAGEMILL_CLUSTER_TOKEN_FILE": filepath.Join(dir, "none")},
+	} {
+		_, _, err := load(t, "front", env)
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestHelpShowsAllThreeNames(t *testing.T) {

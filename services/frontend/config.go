@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
-	"slices"
+	"strings"
 	"time"
 
 	"imagemill/internal/config"
+	"imagemill/internal/secret"
 	"imagemill/internal/serve"
 	"imagemill/pkg/pipeline"
 )
@@ -17,8 +19,9 @@ import (
 type Config struct {
 	Serve serve.Config
 
-	Internal string   `env:"INTERNAL_LISTEN" help:"address of the internal listener with /metrics, /services and /config; empty: none"`
-	APIKeys  []string `env:"API_KEYS" secret:"true" help:"keys that users must send, comma-separated, 16 characters or more each; empty: loopback only, no key needed"`
+	Internal  string   `env:"INTERNAL_LISTEN" help:"address of the internal listener with /metrics, /services and /config; empty: none"`
+	Published string   `env:"PUBLISHED" help:"address of the host that this container's port is published on; when it is loopback, no keys are needed though LISTEN itself is not loopback"`
+	APIKeys   []string `env:"API_KEYS" secret:"true" help:"keys that users must send, comma-separated, 16 characters or more each; empty: loopback only, no key needed"`
 
 	MaxBody    config.Bytes  `env:"MAX_BODY" help:"largest upload"`
 	MaxUploads int           `env:"MAX_UPLOADS" help:"uploads at once; one more is refused with 503"`
@@ -38,14 +41,18 @@ func DefaultConfig() Config {
 	}
 }
 
-// minKey is the least length of an API key.
-const minKey = 16
-
 // Validate reports every setting that is out of its range.
 func (c Config) Validate() error {
 	errs := []error{c.Serve.Validate()}
-	if slices.ContainsFunc(c.APIKeys, func(k string) bool { return len(k) < minKey }) {
-		errs = append(errs, fmt.Errorf("API_KEYS: a key is shorter than %d characters", minKey))
+	for i, k := range c.APIKeys {
+		if err := secret.Check(k); err != nil {
+			errs = append(errs, fmt.Errorf("API_KEYS: key %d %w", i+1, err))
+		}
+	}
+	if c.Published != "" && len(c.APIKeys) == 0 && !loopbackHost(c.Published) {
+		errs = append(errs, fmt.Errorf("PUBLISHED: the port is published on %s, for other machines, and nothing protects it: "+
+			"set IMAGEMILL_FRONTEND_API_KEYS to keys that users must send (openssl rand -hex 32 makes one), "+
+			"or publish it on 127.0.0.1", c.Published))
 	}
 	if c.MaxBody < 1 || c.BodyRate < 1 {
 		errs = append(errs, errors.New("MAX_BODY, BODY_RATE: must be above 0"))
@@ -60,6 +67,16 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("INPUT_PIXELS, SIDE: must be above 0"))
 	}
 	return errors.Join(errs...)
+}
+
+// protected reports whether a listener beyond loopback is safe: users need keys,
+// or the container's host lets only itself in.
+func (c Config) protected() bool { return len(c.APIKeys) > 0 || loopbackHost(c.Published) }
+
+// loopbackHost reports whether an address, without a port, is for this machine only.
+func loopbackHost(host string) bool {
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // loadPresets gives the built-in presets and those of the file, which win.

@@ -174,7 +174,7 @@ func TestWrongMethodsAndRoutes(t *testing.T) {
 	s.get("/config").problem(t, 404)
 }
 
-const key = "0123456789abcdef"
+const key = "9f8b27c1d4a6e035"
 
 func TestKeysAreTakenInThreeWays(t *testing.T) {
 	s := start(t, func(c *Config) { c.APIKeys = []string{"another-key-of-16", key} })

@@ -55,7 +55,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	app := serve.App{
 		Service: "frontend", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
 		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
-		Effective: config.Effective(cfg), Public: true, Protected: len(cfg.APIKeys) > 0,
+		Effective: config.Effective(cfg), Public: true, Protected: cfg.protected(),
 		Metrics: prometheus.NewRegistry(),
 	}
 	if s.server, err = serve.New(cfg.Serve, app); err != nil {

@@ -21,15 +21,18 @@ import (
 func TestWrongConfigNamesTheSetting(t *testing.T) {
 	require.NoError(t, DefaultConfig().Validate())
 	for want, change := range map[string]func(*Config){
-		"API_KEYS":     func(c *Config) { c.APIKeys = []string{"short"} },
-		"MAX_BODY":     func(c *Config) { c.MaxBody = 0 },
-		"BODY_RATE":    func(c *Config) { c.BodyRate = 0 },
-		"MAX_UPLOADS":  func(c *Config) { c.MaxUploads = 0 },
-		"BODY_GRACE":   func(c *Config) { c.BodyGrace = time.Millisecond },
-		"INPUT_PIXELS": func(c *Config) { c.InputPixels = 0 },
-		"SIDE":         func(c *Config) { c.Side = 0 },
-		"LISTEN":       func(c *Config) { c.Serve.Listen = "nonsense" },
-		"PRESETS":      func(c *Config) { c.Presets = filepath.Join(t.TempDir(), "missing") },
+		"API_KEYS":                            func(c *Config) { c.APIKeys = []string{"short"} },
+		"key 1 is a placeholder":              func(c *Config) { c.APIKeys = []string{"changemechangeme"} },
+		"PUBLISHED":                           func(c *Config) { c.Published = "0.0.0.0" },
+		"IMAGEMILL_FRONTEND_API_KEYS to keys": func(c *Config) { c.Published = "192.0.2.7" },
+		"MAX_BODY":                            func(c *Config) { c.MaxBody = 0 },
+		"BODY_RATE":                           func(c *Config) { c.BodyRate = 0 },
+		"MAX_UPLOADS":                         func(c *Config) { c.MaxUploads = 0 },
+		"BODY_GRACE":                          func(c *Config) { c.BodyGrace = time.Millisecond },
+		"INPUT_PIXELS":                        func(c *Config) { c.InputPixels = 0 },
+		"SIDE":                                func(c *Config) { c.Side = 0 },
+		"LISTEN":                              func(c *Config) { c.Serve.Listen = "nonsense" },
+		"PRESETS":                             func(c *Config) { c.Presets = filepath.Join(t.TempDir(), "missing") },
 	} {
 		cfg := DefaultConfig()
 		change(&cfg)
@@ -104,6 +107,28 @@ func TestInternalListenerShowsWhatThePublicOneHides(t *testing.T) {
 	_, body = fetch(t, s.internal.URL()+"/metrics")
 	assert.Contains(t, body, `route="/readyz"`, "the measurements are the public server's")
 	require.NoError(t, stop())
+}
+
+func TestAPortPublishedOnLoopbackNeedsNoKeys(t *testing.T) {
+	for _, c := range []struct {
+		published string
+		keys      []string
+		served    bool
+	}{
+		{"127.0.0.1", nil, true}, {"::1", nil, true}, {"[::1]", nil, true}, {"localhost", nil, true},
+		{"0.0.0.0", []string{key}, true}, {"", []string{key}, true}, {"", nil, false},
+	} {
+		cfg := DefaultConfig()
+		cfg.Serve.Listen, cfg.Published, cfg.APIKeys = "0.0.0.0:0", c.published, c.keys
+		if c.served {
+			_, stop := running(t, cfg, newMemMaster())
+			require.NoError(t, stop(), c.published)
+			continue
+		}
+		s, err := New(cfg, Deps{Log: slog.New(slog.DiscardHandler), Instance: "f1", Master: newMemMaster()})
+		require.NoError(t, err)
+		require.ErrorContains(t, s.Run(t.Context()), "nothing protects it")
+	}
 }
 
 func TestLongPollAnswersWhenTheFrontendStops(t *testing.T) {
