@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -46,7 +47,7 @@ func NewCompose(t testing.TB, env map[string]string) *Compose {
 		Project: "imagemill-e2e-" + strings.ToLower(rand.Text()[:8]),
 	}
 	c.env = map[string]string{
-		"IMAGEMILL_CLUSTER_TOKEN": c.Token, "IMAGEMILL_PORT": fmt.Sprint(freePort(t)), "IMAGEMILL_IMAGE": "imagemill:latest",
+		"IMAGEMILL_CLUSTER_TOKEN": c.Token, "IMAGEMILL_PORT": fmt.Sprint(freePort(t)), "IMAGEMILL_IMAGE": ComposeImage(),
 		"COMPOSE_IGNORE_ORPHANS": "1", "DOCKER_BUILDKIT": "0",
 	}
 	maps.Copy(c.env, env)
@@ -60,6 +61,9 @@ func NewCompose(t testing.TB, env map[string]string) *Compose {
 	t.Cleanup(c.close)
 	return c
 }
+
+// ComposeImage is the image under test; IMAGEMILL_E2E_IMAGE names another one.
+func ComposeImage() string { return cmp.Or(os.Getenv("IMAGEMILL_E2E_IMAGE"), "imagemill:latest") }
 
 // missing skips a test for want of something, or fails it in CI.
 func missing(t testing.TB, why string) {
@@ -209,7 +213,7 @@ func (c *Compose) Roll(service string, n int) {
 // service listens on by default.
 func (c Container) Base() string {
 	port := map[string]string{
-		"frontend": "8080", "imagemaster": "8081", "worker": "8082", "taskdb": "8083", "storage": "8084", "kvstore": "8500",
+		"frontend": "8080", "imagemaster": "8081", "worker": "8085", "taskdb": "8083", "storage": "8084", "kvstore": "8500",
 	}[c.Service()]
 	return "http://" + c.Address() + ":" + port
 }
@@ -241,16 +245,18 @@ type Container struct {
 	}
 }
 
-// Network is the name of the stack's network.
+// Network is the name of the network that all services share.
 func (c *Compose) Network() string {
-	c.t.Helper()
-	return Docker(c.t, "network", "ls", "--filter", "label=com.docker.compose.project="+c.Project, "--format", "{{.Name}}")
+	return c.Project + "_private"
 }
 
-// Address is the container's own, on the stack's network; "" while it has none.
+// Address is the container's own, on the network that all services share; ""
+// while it has none.
 func (c Container) Address() string {
-	for _, n := range c.NetworkSettings.Networks {
-		return n.IPAddress
+	for name, n := range c.NetworkSettings.Networks {
+		if strings.HasSuffix(name, "_private") {
+			return n.IPAddress
+		}
 	}
 	return ""
 }

@@ -141,7 +141,7 @@ func TestComposeRollingRestart(t *testing.T) {
 func nextImage(t *testing.T) string {
 	t.Helper()
 	name := "imagemill:e2e-next"
-	e2e.DockerBuild(t, "FROM imagemill:latest\nLABEL imagemill.e2e=next\n", name)
+	e2e.DockerBuild(t, "FROM "+e2e.ComposeImage()+"\nLABEL imagemill.e2e=next\n", name)
 	t.Cleanup(func() { e2e.Docker(t, "image", "rm", "-f", name) })
 	return name
 }

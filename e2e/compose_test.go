@@ -48,6 +48,7 @@ func TestCompose(t *testing.T) {
 		require.Equal(t, before, taskStats(t, c))
 		again := e2e.NewClient(c)
 		defer again.Close()
+		again.Finished(t, id)
 		require.NoError(t, checkPicture(7, again.Download(t, id, "").Body))
 	})
 	t.Run("two stacks side by side", func(t *testing.T) {

@@ -81,7 +81,13 @@ func (c *common) neighbours(token string, needs ...string) (*neighbours, error) 
 	if err != nil {
 		return nil, err
 	}
-	tr := discovery.NewTransport(reg, discovery.TransportConfig{Services: needs}, discovery.TransportDeps{Log: c.log})
+	cfg := discovery.TransportConfig{Services: needs}
+	tr := discovery.NewTransport(reg, cfg, discovery.TransportDeps{
+		Log: c.log,
+		PerInstance: serve.Recognize(func(discovery.Instance) http.RoundTripper {
+			return discovery.InstanceTransport(cfg)
+		}),
+	})
 	return &neighbours{
 		registry: reg, transport: tr, needs: needs,
 		client: &http.Client{Transport: serve.Outgoing(tr, token)},

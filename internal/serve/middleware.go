@@ -20,6 +20,10 @@ import (
 	"imagemill/pkg/discovery"
 )
 
+// HeaderService names the service in every answer of an internal server, so
+// that a caller knows whom it reached.
+const HeaderService = "Imagemill-Service"
+
 // HeaderRequestID carries the ID of one user's request over all hops.
 const HeaderRequestID = "X-Request-Id"
 
@@ -50,6 +54,9 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		c.SetRequest(r.WithContext(WithRequestID(r.Context(), id)))
 		c.Response().Header().Set(HeaderRequestID, id)
+		if !s.app.Public {
+			c.Response().Header().Set(HeaderService, s.app.Service)
+		}
 		err := s.admit(c)
 		if err == nil {
 			guardSmallBody(c, s.cfg.ReadTimeout)

@@ -19,6 +19,10 @@ const NotCarriedOutHeader = "Imagemill-Not-Carried-Out"
 const IdempotencyHeader = "Idempotency-Key"
 
 var (
+	// ErrStranger is for a RoundTripper of TransportDeps.PerInstance to wrap, where
+	// the answer came from somebody else, who has the address now: the request has
+	// not reached the service, and goes to the next instance.
+	ErrStranger = errors.New("answered by a stranger")
 	// ErrNoInstance is wrapped by the error of a request that no instance took for
 	// as long as it was willing to wait. It has not been carried out.
 	ErrNoInstance = errors.New("no live instance")
@@ -34,8 +38,8 @@ var (
 //
 // What happens when an instance fails depends on what it may have done:
 //
-//   - A request that never reached anybody (no connection, nothing written, or
-//     refused with NotCarriedOutHeader) goes to the next instance; when all have
+//   - A request that never reached anybody (no connection, nothing written,
+//     refused with NotCarriedOutHeader, or answered by a stranger) goes to the next instance; when all have
 //     been tried it waits and tries again, up to TransportConfig.Patience, then
 //     fails with ErrNoInstance.
 //   - A request that may have been carried out (the connection broke after

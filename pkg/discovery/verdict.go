@@ -37,8 +37,9 @@ func (c *call) afterError(m *member, err error, steps *trail) bool {
 		return false
 	}
 	c.last = err
-	unreached := steps.neverReached(err)
-	if unreached && steps.reused.Load() && c.stale < maxStale {
+	stranger := errors.Is(err, ErrStranger)
+	unreached := stranger || steps.neverReached(err)
+	if unreached && !stranger && steps.reused.Load() && c.stale < maxStale {
 		c.stale++ // an old connection had ended; the instance is not to blame
 		return c.rewind()
 	}
