@@ -1,5 +1,7 @@
 # imagemill's everyday commands. CI calls nothing but these, so that local is CI.
 SHELL := /bin/bash
+# Whichever there is: Compose v2 as docker's own command, or docker-compose 1.29.
+export COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) -f deploy/compose.yaml
 LINT  := go tool -modfile=tools/golangci/go.mod golangci-lint
 
 .PHONY: help
@@ -63,3 +65,20 @@ bench: ## Run the benchmarks of the packages
 .PHONY: bench-smoke
 bench-smoke: ## Run each benchmark once, to see that it works
 	go test -run '^$$' -bench . -benchtime 1x ./internal/... ./pkg/... ./services/storage/... ./services/worker/... ./services/kvstore/...
+
+.PHONY: image
+image: ## Build the container image, imagemill:latest
+	deploy/image.sh
+
+.PHONY: airgap
+airgap: ## Make the public base images, or stand-ins for them where no registry is reached
+	deploy/airgap/build.sh
+
+.PHONY: compose
+compose: airgap image ## Build and start the stack in containers, and take a picture through it
+	$(COMPOSE) up -d --no-build
+	deploy/walk.sh
+
+.PHONY: compose-down
+compose-down: ## Stop the stack; its volumes stay
+	$(COMPOSE) down

@@ -1,3 +1,5 @@
+//go:build !nonats
+
 package main
 
 import (
@@ -13,23 +15,8 @@ import (
 	"imagemill/internal/rungroup"
 )
 
-// natsConfig sets the embedded NATS server.
-type natsConfig struct {
-	Listen string `env:"LISTEN" help:"address to listen on, host:port; port 0 picks a free one"`
-}
-
-func defaultNATSConfig() natsConfig { return natsConfig{Listen: "127.0.0.1:4222"} }
-
-// wireNATS makes an embedded server without JetStream: nothing it carries is
+// newNATS makes an embedded server without JetStream: nothing it carries is
 // the record of anything.
-func wireNATS(c common, cfg natsConfig) (rungroup.Func, error) {
-	srv, err := newNATS(c, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) error { return runNATS(ctx, c, srv) }, nil
-}
-
 func newNATS(c common, cfg natsConfig) (*server.Server, error) {
 	host, port, err := net.SplitHostPort(cfg.Listen)
 	n, perr := strconv.Atoi(port)
@@ -56,21 +43,21 @@ func newNATS(c common, cfg natsConfig) (*server.Server, error) {
 // natsStart is how long the listener may take to open.
 const natsStart = 5 * time.Second
 
-// runNATS serves until ctx is done.
-func runNATS(ctx context.Context, c common, srv *server.Server) error {
+// startNATS starts a server and gives its address and what waits for its end.
+func startNATS(c common, cfg natsConfig) (url string, run rungroup.Func, err error) {
+	srv, err := newNATS(c, cfg)
+	if err != nil {
+		return "", nil, err
+	}
 	go srv.Start()
 	if !srv.ReadyForConnections(natsStart) {
 		srv.Shutdown()
-		return errors.New("the NATS server did not start; is its port taken?")
+		return "", nil, errors.New("the NATS server did not start; is its port taken?")
 	}
-	c.log.Info("serving", "url", srv.ClientURL())
-	return stopNATS(ctx, srv)
-}
-
-// stopNATS waits for ctx and ends a server that was started.
-func stopNATS(ctx context.Context, srv *server.Server) error {
-	<-ctx.Done()
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	return nil
+	return srv.ClientURL(), func(ctx context.Context) error {
+		<-ctx.Done()
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		return nil
+	}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"imagemill/internal/config"
 	"imagemill/internal/secret"
+	"imagemill/services/frontend"
 )
 
 // secretsConfig is what the files of secrets are made from.
@@ -39,14 +40,17 @@ func (c secretsConfig) Validate() error {
 // secretsCommand makes the secrets of a deployment, before its services start.
 func secretsCommand() *cobra.Command {
 	cfg := secretsConfig{Dir: "secrets"}
-	var set config.Set
+	var set, front config.Set
 	set.Add("secrets", &cfg)
+	users := frontend.DefaultConfig()
+	front.Add("frontend", &users)
 	cmd := &cobra.Command{
 		Use: "secrets", Short: "Make the secrets of a deployment, where they are missing", Args: cobra.NoArgs,
 		Long: "Make the files cluster-token, nats-token and nats.conf (for a NATS server that asks for the token) in a folder, for the " +
-			"_FILE settings of the services.\n\nWhat is there stays, unless the environment gives another value: that one is written.",
+			"_FILE settings of the services.\n\nWhat is there stays, unless the environment gives another value: that one is written. " +
+			"What the frontend would refuse, such as an open port without keys, is refused here, before anything starts.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := set.Load(os.LookupEnv); err != nil {
+			if err := errors.Join(set.Load(os.LookupEnv), front.Load(os.LookupEnv)); err != nil {
 				return err
 			}
 			return cfg.run(cmd.OutOrStdout())

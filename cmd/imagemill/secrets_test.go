@@ -93,6 +93,16 @@ func TestSecretsThatAreNoneAreRefused(t *testing.T) {
 	require.Equal(t, "secret", content(t, dir, "cluster-token"), "never overwritten")
 }
 
+func TestAnOpenPortNeedsKeysBeforeAnythingStarts(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("IMAGEMILL_FRONTEND_PUBLISHED", "0.0.0.0")
+	_, err := makeSecrets(t, dir)
+	require.ErrorContains(t, err, "set IMAGEMILL_FRONTEND_API_KEYS")
+	t.Setenv("IMAGEMILL_FRONTEND_API_KEYS", "4be1a7d09c53f268")
+	_, err = makeSecrets(t, dir)
+	require.NoError(t, err)
+}
+
 func TestSecretsNeedAFolder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))

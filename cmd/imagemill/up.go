@@ -156,16 +156,12 @@ func (u *upConfig) addBackbone(ctx context.Context, g *rungroup.Group, logs io.W
 	if err := c.open("nats", logs); err != nil {
 		return err
 	}
-	srv, err := newNATS(c, natsConfig{Listen: anyPort})
+	url, run, err := startNATS(c, natsConfig{Listen: anyPort})
 	if err != nil {
 		return err
 	}
-	go srv.Start()
-	if !srv.ReadyForConnections(natsStart) {
-		return errors.New("the embedded NATS server did not start")
-	}
-	u.common.Events.URL = srv.ClientURL()
-	g.Add("nats", func(ctx context.Context) error { return stopNATS(ctx, srv) })
+	u.common.Events.URL = url
+	g.Add("nats", run)
 	return nil
 }
 

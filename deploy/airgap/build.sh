@@ -2,7 +2,8 @@
 # Builds stand-ins for the public images that deploy/Dockerfile and
 # deploy/compose.yaml name, under those very names, where no image registry can
 # be reached: from Debian packages (the machine's own mirror), the machine's Go
-# and Go modules alone. An image that is there already is left alone.
+# and Go modules alone. An image that is there, or that can be pulled, is left
+# as it is.
 #
 # It needs Linux, Docker and Go, and root for debootstrap.
 set -euo pipefail
@@ -15,6 +16,8 @@ suite=trixie
 
 say() { printf 'airgap: %s\n' "$*"; }
 fail() { printf 'airgap: %s\n' "$*" >&2; exit 1; }
+# build says nothing unless it fails.
+build() { docker build -q -t "$1" "$2" >"$2/log" 2>&1 || { cat "$2/log" >&2; fail "$1 cannot be built"; }; }
 present() { docker image inspect "$1" >/dev/null 2>&1; }
 
 # mirror is where this machine's own Debian packages come from. Files of other
@@ -76,7 +79,7 @@ build_go() {
 		ENV PATH=/go/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin GOPATH=/go GOTOOLCHAIN=local
 		WORKDIR /go
 	END
-	docker build -q -t "$go_image" "$dir" >/dev/null
+	build "$go_image" "$dir"
 }
 
 # build_nats compiles the server of the very version that go.mod pins.
@@ -87,7 +90,7 @@ build_nats() {
 	mkdir -p "$dir"
 	CGO_ENABLED=0 GOBIN=$dir GOFLAGS=-trimpath go install -ldflags='-s -w' "github.com/nats-io/nats-server/v2@$version"
 	printf 'FROM scratch\nCOPY nats-server /nats-server\nENTRYPOINT ["/nats-server"]\n' >"$dir/Dockerfile"
-	docker build -q -t "$nats_image" "$dir" >/dev/null
+	build "$nats_image" "$dir"
 }
 
 command -v docker >/dev/null || fail "docker is not here"
@@ -99,6 +102,10 @@ for part in base go nats; do
 	name=${part}_image
 	if present "${!name}"; then
 		say "${!name} is here"
+		continue
+	fi
+	if docker pull -q "${!name}" >/dev/null 2>&1; then
+		say "${!name} is pulled"
 		continue
 	fi
 	[ "$part" = base ] || command -v go >/dev/null || fail "Go 1.26 or later is needed, for ${!name}"
