@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"imagemill/internal/rungroup"
+	"imagemill/internal/serve"
 )
 
 // natsConfig sets the embedded NATS server.
@@ -27,7 +28,7 @@ func wireNATS(c common, cfg natsConfig) (rungroup.Func, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error { return runNATS(ctx, c, srv) }, nil
+	return func(ctx context.Context) error { return runNATS(ctx, c, cfg, srv) }, nil
 }
 
 func newNATS(c common, cfg natsConfig) (*server.Server, error) {
@@ -39,9 +40,14 @@ func newNATS(c common, cfg natsConfig) (*server.Server, error) {
 	if n == 0 {
 		n = server.RANDOM_PORT
 	}
-	if ip := net.ParseIP(host); c.Events.Token == "" && (ip == nil || !ip.IsLoopback()) && host != "localhost" {
-		return nil, fmt.Errorf("IMAGEMILL_NATS_LISTEN: %s is reachable from other machines and nothing protects it: "+
-			"set IMAGEMILL_NATS_TOKEN, or listen on 127.0.0.1", cfg.Listen)
+	ip := net.ParseIP(host)
+	open := (ip == nil || !ip.IsLoopback()) && host != "localhost"
+	if open && c.Events.Token == "" {
+		return nil, fmt.Errorf("nats: IMAGEMILL_NATS_LISTEN: %s is reachable from other machines and nothing protects it: "+
+			"set IMAGEMILL_NATS_TOKEN to what `openssl rand -hex 32` prints, or listen on 127.0.0.1", cfg.Listen)
+	}
+	if err := serve.CheckSecrets(c.log, "nats", open, serve.Secret{Setting: "IMAGEMILL_NATS_TOKEN", Value: c.Events.Token}); err != nil {
+		return nil, err
 	}
 	srv, err := server.NewServer(&server.Options{
 		Host: host, Port: n, Authorization: c.Events.Token, NoSigs: true, NoLog: true,
@@ -57,7 +63,10 @@ func newNATS(c common, cfg natsConfig) (*server.Server, error) {
 const natsStart = 5 * time.Second
 
 // runNATS serves until ctx is done.
-func runNATS(ctx context.Context, c common, srv *server.Server) error {
+func runNATS(ctx context.Context, c common, cfg natsConfig, srv *server.Server) error {
+	if err := portIsFree(ctx, "nats", cfg.Listen); err != nil {
+		return err
+	}
 	go srv.Start()
 	if !srv.ReadyForConnections(natsStart) {
 		srv.Shutdown()

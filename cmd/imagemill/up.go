@@ -105,6 +105,9 @@ func (u *upConfig) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 	defer func() { _ = lock.Close() }()
+	if err := u.portsAreFree(ctx); err != nil {
+		return err
+	}
 	var g rungroup.Group
 	if err := u.addBackbone(ctx, &g, logs); err != nil {
 		return err
@@ -135,7 +138,7 @@ func (u *upConfig) addBackbone(ctx context.Context, g *rungroup.Group, logs io.W
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", u.kvstore.HTTP.Listen)
 	if err != nil {
-		return fmt.Errorf("IMAGEMILL_KVSTORE_LISTEN: cannot listen on %s: %w", u.kvstore.HTTP.Listen, err)
+		return serve.ListenError("kvstore", serve.ListenSetting("kvstore"), u.kvstore.HTTP.Listen, err)
 	}
 	kv, err := wireKVStore(c, u.kvstore, ln)
 	if err != nil {

@@ -56,6 +56,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		Service: "frontend", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
 		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
 		Effective: config.Effective(cfg), Public: true, Protected: len(cfg.APIKeys) > 0,
+		Secrets: keysAsSecrets(cfg.APIKeys),
 		Metrics: prometheus.NewRegistry(),
 	}
 	if s.server, err = serve.New(cfg.Serve, app); err != nil {
@@ -67,11 +68,21 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	return s, err
 }
 
+// keysAsSecrets lets each key be weighed at the start.
+func keysAsSecrets(keys []string) []serve.Secret {
+	out := make([]serve.Secret, len(keys))
+	for i, k := range keys {
+		out[i] = serve.Secret{Setting: "IMAGEMILL_FRONTEND_API_KEYS", Value: k}
+	}
+	return out
+}
+
 // newInternal makes the second listener, which shows what the public one must
 // not: the public server's metrics, so it keeps its own in a registry apart.
 func newInternal(cfg Config, app serve.App) (*serve.Server, error) {
 	public := app
 	app.Service, app.Registry, app.Public, app.Metrics = "frontend-internal", nil, false, nil
+	app.Secrets = nil // the public server weighs them
 	app.Routes = func(e *echo.Echo) { serve.OperatingRoutes(e, public, cfg.Serve.Pprof) }
 	icfg := cfg.Serve
 	icfg.Listen = cfg.Internal
