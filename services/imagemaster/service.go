@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -24,6 +26,8 @@ type Deps struct {
 	Tasks             taskdb.Store
 	Blobs             storage.Store
 	Events            events.Bus
+	// Now is the clock by which the sweeper waits; nil for time.Now.
+	Now func() time.Time
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
 	Missing func() []string
 	// Services is what /services shows; may be nil.
@@ -36,6 +40,9 @@ type Service struct {
 	deps   Deps
 	wakes  *wakes
 	server *serve.Server
+
+	sweeping sync.Mutex           // one sweep at a time
+	suspects map[string]time.Time // blobs without a task, and since when they are seen so
 }
 
 // New checks and assembles; it opens nothing.
@@ -46,7 +53,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Log == nil || deps.Tasks == nil || deps.Blobs == nil || deps.Events == nil {
 		return nil, errors.New("imagemaster: Deps needs Log, Tasks, Blobs and Events")
 	}
-	s := &Service{cfg: cfg, deps: deps, wakes: newWakes()}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Service{cfg: cfg, deps: deps, wakes: newWakes(), suspects: map[string]time.Time{}}
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "imagemaster", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,

@@ -117,3 +117,15 @@ func TestKeysFromATime(t *testing.T) {
 	require.Greater(t, keyFrom(at.Add(time.Millisecond)), "01890a5d-ac96-774b-bcce-b302099a8057")
 	require.Empty(t, keyFrom(time.Time{}))
 }
+
+func TestWholeSweepsComeInRows(t *testing.T) {
+	var w wholeSweeps
+	now := time.Now()
+	for _, step := range []struct {
+		after time.Duration
+		whole bool
+	}{{0, true}, {time.Second, true}, {time.Minute, true}, {time.Second, false}, {time.Hour, false}, {24 * time.Hour, true}, {2 * time.Minute, true}, {0, false}} {
+		now = now.Add(step.after)
+		require.Equal(t, step.whole, w.due(now, time.Minute), step)
+	}
+}
