@@ -4,11 +4,15 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"imagemill/internal/volume/volumetest"
 )
 
 // startFails runs the program with arguments that keep it from starting, and
@@ -84,5 +88,46 @@ func TestAWeakSecretEndsAnOpenStart(t *testing.T) {
 	err = startFails(t, "frontend", "--listen", "0.0.0.0:0", "--api-keys", "changeme-changeme", "--internal-listen", "")
 	for _, part := range []string{"frontend:", "IMAGEMILL_FRONTEND_API_KEYS", "openssl rand -hex 32"} {
 		require.ErrorContains(t, err, part)
+	}
+}
+
+// Each service that keeps data says which folder it cannot write, and why.
+func TestAFolderThatCannotBeWrittenEndsTheStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, c := range []struct{ service, flag, name, setting string }{
+		{"storage", "--data", "storage", "storage: IMAGEMILL_STORAGE_DATA"},
+		{"taskdb", "--path", "taskdb/tasks.db", "taskdb: IMAGEMILL_TASKDB_PATH"},
+		{"kvstore", "--data", "kvstore", "kvstore: IMAGEMILL_KVSTORE_DATA"},
+		{"up", "--data", "data", "up: IMAGEMILL_UP_DATA"},
+	} {
+		fails := func(t *testing.T, below string, parts ...string) {
+			t.Helper()
+			listen := "--listen"
+			if c.service == "up" {
+				listen = "--frontend-listen"
+			}
+			path := filepath.Join(below, filepath.FromSlash(c.name))
+			err := startFails(t, c.service, c.flag, path, listen, anyPort)
+			for _, part := range append(parts, c.setting+": ", below) {
+				require.ErrorContains(t, err, part)
+			}
+			require.NotContains(t, err.Error(), "sqlite", "in plain words")
+		}
+		setting := strings.ReplaceAll(c.setting, ": ", " ")
+		if c.service == "up" {
+			c.setting = "up: IMAGEMILL_UP_DATA (--data)"
+		}
+		t.Run(setting+" no folder", func(t *testing.T) { fails(t, file, "not a folder", "name another path") })
+		t.Run(setting+" read-only", func(t *testing.T) {
+			disk := volumetest.New(t, 1<<20)
+			disk.ReadOnly(t)
+			fails(t, disk.Dir, "read-only", "mount it writable")
+		})
+		t.Run(setting+" full", func(t *testing.T) {
+			disk := volumetest.New(t, 1<<20)
+			disk.Fill(t)
+			fails(t, disk.Dir, "no space left", "enlarge the volume")
+		})
 	}
 }

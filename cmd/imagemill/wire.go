@@ -65,6 +65,9 @@ type wiring func(context.Context, common) (rungroup.Func, error)
 
 // wireKVStore needs nobody. A listener that is already open replaces LISTEN.
 func wireKVStore(c common, cfg kvstore.Config, ln net.Listener) (rungroup.Func, error) {
+	if err := kvstoreFolder(cfg); err != nil {
+		return nil, err
+	}
 	svc, err := kvstore.New(cfg, kvstore.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Listener: ln,
 	})
@@ -76,6 +79,9 @@ func wireKVStore(c common, cfg kvstore.Config, ln net.Listener) (rungroup.Func, 
 
 // wireTaskDB opens the SQLite file, which outlives the service that uses it.
 func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func, error) {
+	if err := taskdbFolder(cfg); err != nil {
+		return nil, err
+	}
 	n, err := c.neighbours(cfg.Serve.Token)
 	if err != nil {
 		return nil, err
@@ -86,11 +92,11 @@ func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func
 	}
 	store, err := sqlite.Open(ctx, cfg, sqlite.Deps{Log: c.log, Events: bus, Now: time.Now})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("taskdb: %w", err)
 	}
 	svc, err := taskdb.New(cfg, taskdb.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(),
-		Registry: n.registry, Store: store, Services: n.transport.Instances,
+		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances,
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -102,6 +108,9 @@ func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func
 
 // wireStorage keeps the blobs on the local disk.
 func wireStorage(c common, cfg storage.Config) (rungroup.Func, error) {
+	if err := storageFolder(cfg); err != nil {
+		return nil, err
+	}
 	n, err := c.neighbours(cfg.Serve.Token)
 	if err != nil {
 		return nil, err
@@ -112,7 +121,7 @@ func wireStorage(c common, cfg storage.Config) (rungroup.Func, error) {
 	}
 	svc, err := storage.New(cfg, storage.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(),
-		Registry: n.registry, Store: store, Services: n.transport.Instances,
+		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances,
 	})
 	if err != nil {
 		return nil, err
