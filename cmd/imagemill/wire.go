@@ -142,7 +142,8 @@ func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
 	svc, err := imagemaster.New(cfg, imagemaster.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Tasks: taskdb.NewClient("http://taskdb", n.client), Blobs: storage.NewClient("http://storage", n.client),
-		Events: bus, Missing: n.missing, Services: n.transport.Instances,
+		Events: bus, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Services: n.transport.Instances,
 	})
 	if err != nil {
 		return nil, err
@@ -168,7 +169,8 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	svc, err := worker.New(cfg, worker.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Master: imagemaster.NewClient("http://imagemaster", n.client), Blobs: storage.NewClient("http://storage", n.client),
-		Engine: pool, Missing: n.missing, Services: n.transport.Instances,
+		Engine: pool, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Services: n.transport.Instances,
 	})
 	if err != nil {
 		return nil, err
@@ -187,7 +189,8 @@ func newFrontend(c common, cfg frontend.Config) (*frontend.Service, *neighbours,
 	}
 	svc, err := frontend.New(cfg, frontend.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
-		Master: imagemaster.NewClient("http://imagemaster", n.client), Missing: n.missing, Services: n.transport.Instances,
+		Master: imagemaster.NewClient("http://imagemaster", n.client), Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Services: n.transport.Instances,
 	})
 	return svc, n, err
 }

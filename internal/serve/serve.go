@@ -27,6 +27,9 @@ type App struct {
 	Routes func(e *echo.Echo)
 	// Ready names what the service still lacks; nil or an empty answer is ready.
 	Ready func() []string
+	// Notices says what needs a look but keeps nothing from being ready; nil for
+	// nothing. A public server keeps it to itself.
+	Notices func() []string
 	// Services gives what the service sees of others; nil for none.
 	Services func() map[string][]discovery.Instance
 	// Effective is the configuration shown on /config, already redacted.

@@ -25,6 +25,10 @@ type Deps struct {
 	Master            imagemaster.Images
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
 	Missing func() []string
+	// Notices says what needs a look, for /readyz; may be nil.
+	Notices func() []string
+	// Metrics collects the service's metrics; nil makes a registry.
+	Metrics *prometheus.Registry
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
 }
@@ -47,6 +51,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Log == nil || deps.Master == nil {
 		return nil, errors.New("frontend: Deps needs Log and Master")
 	}
+	if deps.Metrics == nil {
+		deps.Metrics = prometheus.NewRegistry()
+	}
 	presets, err := loadPresets(cfg.Presets)
 	if err != nil {
 		return nil, err
@@ -54,10 +61,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{cfg: cfg, deps: deps, presets: presets, uploads: make(chan struct{}, cfg.MaxUploads)}
 	app := serve.App{
 		Service: "frontend", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
 		Effective: config.Effective(cfg), Public: true, Protected: len(cfg.APIKeys) > 0,
 		Secrets: keysAsSecrets(cfg.APIKeys),
-		Metrics: prometheus.NewRegistry(),
+		Metrics: deps.Metrics,
 	}
 	if s.server, err = serve.New(cfg.Serve, app); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/config"
 	"imagemill/internal/events"
@@ -30,6 +31,10 @@ type Deps struct {
 	Now func() time.Time
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
 	Missing func() []string
+	// Notices says what needs a look, for /readyz; may be nil.
+	Notices func() []string
+	// Metrics collects the service's metrics; nil makes a registry.
+	Metrics *prometheus.Registry
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
 }
@@ -60,8 +65,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "imagemaster", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
-		Effective: config.Effective(cfg),
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
+		Effective: config.Effective(cfg), Metrics: deps.Metrics,
 	})
 	return s, err
 }
