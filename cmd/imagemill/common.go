@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/events"
+	"imagemill/internal/neighbour"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
@@ -73,6 +75,8 @@ type neighbours struct {
 	transport *discovery.Transport
 	client    *http.Client
 	needs     []string
+	watch     *neighbour.Watch
+	metrics   *prometheus.Registry
 }
 
 // neighbours makes the registry and a client for the named services.
@@ -81,15 +85,17 @@ func (c *common) neighbours(token string, needs ...string) (*neighbours, error) 
 	if err != nil {
 		return nil, err
 	}
+	metrics := prometheus.NewRegistry()
+	watch := neighbour.New(neighbour.Deps{Log: c.log, Version: fullVersion(), Metrics: metrics})
 	cfg := discovery.TransportConfig{Services: needs}
 	tr := discovery.NewTransport(reg, cfg, discovery.TransportDeps{
-		Log: c.log,
+		Log: c.log, Observer: watch,
 		PerInstance: serve.Recognize(func(discovery.Instance) http.RoundTripper {
 			return discovery.InstanceTransport(cfg)
 		}),
 	})
 	return &neighbours{
-		registry: reg, transport: tr, needs: needs,
+		registry: reg, transport: tr, needs: needs, watch: watch, metrics: metrics,
 		client: &http.Client{Transport: serve.Outgoing(tr, token)},
 	}, nil
 }
@@ -123,6 +129,7 @@ func (c *common) bus() (events.Bus, rungroup.Func, error) {
 func together(n *neighbours, bus rungroup.Func, name string, run rungroup.Func) rungroup.Func {
 	var g rungroup.Group
 	if n != nil {
+		g.Add("neighbours", n.watch.Run)
 		g.Add("discovery", n.transport.Run)
 	}
 	if bus != nil {

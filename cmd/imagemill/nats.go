@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"imagemill/internal/rungroup"
+	"imagemill/internal/serve"
 )
 
 // newNATS makes an embedded server without JetStream: nothing it carries is
@@ -26,9 +27,14 @@ func newNATS(c common, cfg natsConfig) (*server.Server, error) {
 	if n == 0 {
 		n = server.RANDOM_PORT
 	}
-	if ip := net.ParseIP(host); c.Events.Token == "" && (ip == nil || !ip.IsLoopback()) && host != "localhost" {
-		return nil, fmt.Errorf("IMAGEMILL_NATS_LISTEN: %s is reachable from other machines and nothing protects it: "+
-			"set IMAGEMILL_NATS_TOKEN, or listen on 127.0.0.1", cfg.Listen)
+	ip := net.ParseIP(host)
+	open := (ip == nil || !ip.IsLoopback()) && host != "localhost"
+	if open && c.Events.Token == "" {
+		return nil, fmt.Errorf("nats: IMAGEMILL_NATS_LISTEN: %s is reachable from other machines and nothing protects it: "+
+			"set IMAGEMILL_NATS_TOKEN to what `openssl rand -hex 32` prints, or listen on 127.0.0.1", cfg.Listen)
+	}
+	if err := serve.CheckSecrets(c.log, "nats", open, serve.Secret{Setting: "IMAGEMILL_NATS_TOKEN", Value: c.Events.Token}); err != nil {
+		return nil, err
 	}
 	srv, err := server.NewServer(&server.Options{
 		Host: host, Port: n, Authorization: c.Events.Token, NoSigs: true, NoLog: true,
@@ -44,9 +50,12 @@ func newNATS(c common, cfg natsConfig) (*server.Server, error) {
 const natsStart = 5 * time.Second
 
 // startNATS starts a server and gives its address and what waits for its end.
-func startNATS(c common, cfg natsConfig) (url string, run rungroup.Func, err error) {
+func startNATS(ctx context.Context, c common, cfg natsConfig) (url string, run rungroup.Func, err error) {
 	srv, err := newNATS(c, cfg)
 	if err != nil {
+		return "", nil, err
+	}
+	if err := portIsFree(ctx, "nats", cfg.Listen); err != nil {
 		return "", nil, err
 	}
 	go srv.Start()

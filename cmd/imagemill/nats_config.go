@@ -16,7 +16,7 @@ func defaultNATSConfig() natsConfig { return natsConfig{Listen: "127.0.0.1:4222"
 // wireNATS runs an embedded server.
 func wireNATS(c common, cfg natsConfig) (rungroup.Func, error) {
 	return func(ctx context.Context) error {
-		url, run, err := startNATS(c, cfg)
+		url, run, err := startNATS(ctx, c, cfg)
 		if err != nil {
 			return err
 		}

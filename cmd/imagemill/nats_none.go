@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"imagemill/internal/rungroup"
@@ -11,6 +12,6 @@ import (
 // startNATS has no server to start. A container image leaves it out, as it has
 // one beside it: the package wakes every process that holds it once a second,
 // each engine too.
-func startNATS(common, natsConfig) (string, rungroup.Func, error) {
+func startNATS(context.Context, common, natsConfig) (string, rungroup.Func, error) {
 	return "", nil, errors.New("this build holds no NATS server: set IMAGEMILL_NATS to nats://host:port of one, or to none")
 }

@@ -110,6 +110,9 @@ func (u *upConfig) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 	defer func() { _ = lock.Close() }()
+	if err := u.portsAreFree(ctx); err != nil {
+		return err
+	}
 	var g rungroup.Group
 	if err := u.addBackbone(ctx, &g, logs); err != nil {
 		return err
@@ -140,7 +143,7 @@ func (u *upConfig) addBackbone(ctx context.Context, g *rungroup.Group, logs io.W
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", u.kvstore.HTTP.Listen)
 	if err != nil {
-		return fmt.Errorf("IMAGEMILL_KVSTORE_LISTEN: cannot listen on %s: %w", u.kvstore.HTTP.Listen, err)
+		return serve.ListenError("kvstore", serve.ListenSetting("kvstore"), u.kvstore.HTTP.Listen, err)
 	}
 	kv, err := wireKVStore(c, u.kvstore, ln)
 	if err != nil {
@@ -156,7 +159,7 @@ func (u *upConfig) addBackbone(ctx context.Context, g *rungroup.Group, logs io.W
 	if err := c.open("nats", logs); err != nil {
 		return err
 	}
-	url, run, err := startNATS(c, natsConfig{Listen: anyPort})
+	url, run, err := startNATS(ctx, c, natsConfig{Listen: anyPort})
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,9 @@ type wiring func(context.Context, common) (rungroup.Func, error)
 
 // wireKVStore needs nobody. A listener that is already open replaces LISTEN.
 func wireKVStore(c common, cfg kvstore.Config, ln net.Listener) (rungroup.Func, error) {
+	if err := kvstoreFolder(cfg); err != nil {
+		return nil, err
+	}
 	svc, err := kvstore.New(cfg, kvstore.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Listener: ln,
 	})
@@ -76,6 +79,9 @@ func wireKVStore(c common, cfg kvstore.Config, ln net.Listener) (rungroup.Func, 
 
 // wireTaskDB opens the SQLite file, which outlives the service that uses it.
 func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func, error) {
+	if err := taskdbFolder(cfg); err != nil {
+		return nil, err
+	}
 	n, err := c.neighbours(cfg.Serve.Token)
 	if err != nil {
 		return nil, err
@@ -86,11 +92,11 @@ func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func
 	}
 	store, err := sqlite.Open(ctx, cfg, sqlite.Deps{Log: c.log, Events: bus, Now: time.Now})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("taskdb: %w", err)
 	}
 	svc, err := taskdb.New(cfg, taskdb.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(),
-		Registry: n.registry, Store: store, Services: n.transport.Instances,
+		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances,
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -102,6 +108,9 @@ func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func
 
 // wireStorage keeps the blobs on the local disk.
 func wireStorage(c common, cfg storage.Config) (rungroup.Func, error) {
+	if err := storageFolder(cfg); err != nil {
+		return nil, err
+	}
 	n, err := c.neighbours(cfg.Serve.Token)
 	if err != nil {
 		return nil, err
@@ -112,7 +121,7 @@ func wireStorage(c common, cfg storage.Config) (rungroup.Func, error) {
 	}
 	svc, err := storage.New(cfg, storage.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(),
-		Registry: n.registry, Store: store, Services: n.transport.Instances,
+		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances,
 	})
 	if err != nil {
 		return nil, err
@@ -133,7 +142,8 @@ func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
 	svc, err := imagemaster.New(cfg, imagemaster.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Tasks: taskdb.NewClient("http://taskdb", n.client), Blobs: storage.NewClient("http://storage", n.client),
-		Events: bus, Missing: n.missing, Services: n.transport.Instances,
+		Events: bus, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Services: n.transport.Instances,
 	})
 	if err != nil {
 		return nil, err
@@ -159,7 +169,8 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	svc, err := worker.New(cfg, worker.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Master: imagemaster.NewClient("http://imagemaster", n.client), Blobs: storage.NewClient("http://storage", n.client),
-		Engine: pool, Missing: n.missing, Services: n.transport.Instances,
+		Engine: pool, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Services: n.transport.Instances,
 	})
 	if err != nil {
 		return nil, err
@@ -178,7 +189,8 @@ func newFrontend(c common, cfg frontend.Config) (*frontend.Service, *neighbours,
 	}
 	svc, err := frontend.New(cfg, frontend.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
-		Master: imagemaster.NewClient("http://imagemaster", n.client), Missing: n.missing, Services: n.transport.Instances,
+		Master: imagemaster.NewClient("http://imagemaster", n.client), Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Services: n.transport.Instances,
 	})
 	return svc, n, err
 }

@@ -17,32 +17,34 @@ const subject = "imagemill.task"
 type NATSConfig struct {
 	URL   string `env:"NATS" global:"true" help:"NATS servers for wake-ups, comma-separated; none: all waits become slow polls"`
 	Token string `env:"NATS_TOKEN" global:"true" secret:"true" help:"token for the NATS servers; empty: none"`
+
+	// Patience is how long servers may stay away before that is logged; 0: 3 s.
+	Patience time.Duration
 }
 
 // NATS is a bus over core NATS: at most once, nothing stored. While the servers
 // are away it drops what is published and goes on connecting.
 type NATS struct {
-	conn *nats.Conn
-	log  *slog.Logger
+	conn  *nats.Conn
+	log   *slog.Logger
+	reach *reach
 	Memory
 }
 
 // Connect makes a bus for the process called name. It connects in the
 // background, from the first moment and for ever after: servers that are away
-// are no error. It fails only for a malformed URL. Run ends the connection.
+// are no error; Run says once that they are, and why. It fails only for a malformed
+// URL. Run ends the connection.
 func Connect(cfg NATSConfig, name string, log *slog.Logger) (*NATS, error) {
-	n := &NATS{log: log, Memory: Memory{subs: map[int]func(Event){}}}
-	opts := []nats.Option{
-		nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
-		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
-		nats.ReconnectBufSize(-1), nats.Timeout(2 * time.Second), nats.NoEcho(),
-		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
-			if !c.IsClosed() { // by Run, at the end
-				log.Warn("NATS is away; waits become slow polls", "error", err)
-			}
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) { log.Info("NATS is back") }),
-	}
+	n := &NATS{log: log, reach: newReach(cfg, log), Memory: Memory{subs: map[int]func(Event){}}}
+	opts := append(n.reach.options(),
+		// A token that is refused may be accepted once the server has been set right.
+		nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		nats.ReconnectBufSize(-1), nats.Timeout(2*time.Second), nats.NoEcho(),
+		// The client's own way would be standard error; reach tells what matters.
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Debug("NATS", "error", err) }),
+	)
 	if cfg.Token != "" {
 		opts = append(opts, nats.Token(cfg.Token))
 	}
@@ -58,9 +60,10 @@ func Connect(cfg NATSConfig, name string, log *slog.Logger) (*NATS, error) {
 	return n, nil
 }
 
-// Run waits for ctx and closes the connection.
+// Run says when the servers are away and back, until ctx is done; then it closes
+// the connection.
 func (n *NATS) Run(ctx context.Context) error {
-	<-ctx.Done()
+	n.reach.watch(ctx, n.conn.IsConnected)
 	n.conn.Close()
 	return nil
 }

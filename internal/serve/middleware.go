@@ -166,7 +166,7 @@ func (s *Server) observe(c echo.Context, start time.Time, err error) {
 	s.metrics.observe(c, status, took)
 	level := slog.LevelDebug
 	switch {
-	case status >= 500 && status != http.StatusServiceUnavailable:
+	case status >= 500 && status != http.StatusServiceUnavailable && status != http.StatusInsufficientStorage:
 		level = slog.LevelError
 	case status >= 400 || s.app.Public:
 		level = slog.LevelInfo

@@ -62,7 +62,13 @@ func (s *Server) readyz(c echo.Context) error {
 	if len(missing) > 0 {
 		status = http.StatusServiceUnavailable
 	}
-	return c.JSON(status, map[string]any{"ready": len(missing) == 0, "missing": missing})
+	answer := map[string]any{"ready": len(missing) == 0, "missing": missing}
+	if s.app.Notices != nil && !s.app.Public {
+		if n := s.app.Notices(); len(n) > 0 {
+			answer["notices"] = n
+		}
+	}
+	return c.JSON(status, answer)
 }
 
 // operatingPath reports whether a path is always answered, also when stopping.

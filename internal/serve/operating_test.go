@@ -25,6 +25,20 @@ func TestReadyzNamesWhatIsMissing(t *testing.T) {
 	require.JSONEq(t, `{"ready":true,"missing":[]}`, rec.Body.String())
 }
 
+func TestReadyzShowsNoticesWithoutFailing(t *testing.T) {
+	a := app(func(*echo.Echo) {})
+	var notices []string
+	a.Notices = func() []string { return notices }
+	h := newServer(t, testConfig(), a).Handler()
+	require.JSONEq(t, `{"ready":true,"missing":[]}`, answer(h, "GET", "/readyz", "").Body.String())
+	notices = []string{"storage is old"}
+	rec := answer(h, "GET", "/readyz", "")
+	require.Equal(t, 200, rec.Code)
+	require.JSONEq(t, `{"ready":true,"missing":[],"notices":["storage is old"]}`, rec.Body.String())
+	a.Public = true
+	require.NotContains(t, answer(newServer(t, testConfig(), a).Handler(), "GET", "/readyz", "").Body.String(), "old")
+}
+
 func TestOperatingEndpoints(t *testing.T) {
 	a := app(func(*echo.Echo) {})
 	a.Effective = map[string]string{"LISTEN": "here"}

@@ -27,6 +27,9 @@ type App struct {
 	Routes func(e *echo.Echo)
 	// Ready names what the service still lacks; nil or an empty answer is ready.
 	Ready func() []string
+	// Notices says what needs a look but keeps nothing from being ready; nil for
+	// nothing. A public server keeps it to itself.
+	Notices func() []string
 	// Services gives what the service sees of others; nil for none.
 	Services func() map[string][]discovery.Instance
 	// Effective is the configuration shown on /config, already redacted.
@@ -39,6 +42,8 @@ type App struct {
 	// Protected says that a Public server checks its callers itself, so that it
 	// may listen on more than loopback.
 	Protected bool
+	// Secrets are weighed at the start beside the cluster token, see [CheckSecrets].
+	Secrets []Secret
 	// PlainErrors leaves writing errors to the routes (another protocol's format).
 	PlainErrors bool
 	// Metrics collects the service's own metrics beside the server's; it may be nil.
@@ -156,7 +161,7 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 	if ln == nil {
 		var err error
 		if ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Listen); err != nil {
-			return nil, fmt.Errorf("%s: LISTEN: cannot listen on %s: %w", s.app.Service, s.cfg.Listen, err)
+			return nil, ListenError(s.app.Service, ListenSetting(s.app.Service), s.cfg.Listen, err)
 		}
 	}
 	open := s.cfg.Token == ""
@@ -165,8 +170,12 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 	}
 	if open && !loopback(ln.Addr()) {
 		err := fmt.Errorf("%s: %s is reachable from other machines and nothing protects it: "+
-			"set IMAGEMILL_CLUSTER_TOKEN (services) or IMAGEMILL_FRONTEND_API_KEYS (frontend), or listen on 127.0.0.1",
+			"set IMAGEMILL_CLUSTER_TOKEN (services) or IMAGEMILL_FRONTEND_API_KEYS (frontend) to what `openssl rand -hex 32` prints, "+
+			"or listen on 127.0.0.1",
 			s.app.Service, ln.Addr())
+		return nil, errors.Join(err, ln.Close())
+	}
+	if err := s.weakSecrets(ln.Addr()); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
 	return ln, nil

@@ -80,7 +80,7 @@ const (
 func errorOf(resp *http.Response) *Error {
 	e := &Error{
 		Status: resp.StatusCode, Detail: http.StatusText(resp.StatusCode),
-		RequestID: resp.Header.Get("X-Request-Id"), RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		RequestID: resp.Header.Get("X-Request-Id"), RetryAfter: retryAfter(resp.Header.Get("Retry-After"), sent(resp)),
 	}
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if mediaType != problemType {
@@ -95,6 +95,15 @@ func errorOf(resp *http.Response) *Error {
 	e.Detail = orDefault(p.Detail, orDefault(p.Title, e.Detail))
 	e.RequestID = orDefault(p.RequestID, e.RequestID)
 	return e
+}
+
+// sent is when the server sent the answer, by its own clock: a date that it names
+// is to be taken by that.
+func sent(resp *http.Response) time.Time {
+	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		return t
+	}
+	return time.Now()
 }
 
 // retryAfter reads both forms of the header: seconds, and a date.

@@ -111,6 +111,19 @@ func TestRetryAfterIsKept(t *testing.T) {
 	}
 }
 
+// The date that a server names is one of its own clock, which may be far off ours.
+func TestADateInRetryAfterIsTakenByTheServersClock(t *testing.T) {
+	at := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, _ := serve(t, answer(503, nil, "Date", at.Format(http.TimeFormat), "Retry-After", at.Add(30*time.Second).Format(http.TimeFormat)))
+	c, err := client.New(client.Config{URL: s.URL, MaxPause: time.Millisecond, Retries: -1})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Status(t.Context(), id)
+	var e *client.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, 30*time.Second, e.RetryAfter)
+}
+
 func TestAPauseLongerThanAllowedIsNotWaitedFor(t *testing.T) {
 	s, _ := serve(t, answer(503, nil, "Retry-After", "3600"))
 	c, err := client.New(client.Config{URL: s.URL})

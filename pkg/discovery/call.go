@@ -91,11 +91,13 @@ func (c *call) attempt(m *member, steps *trail) (*http.Response, error) {
 		out.Body = c.body.attempt()
 	}
 	m.outstanding.Add(1)
+	start := time.Now()
 	resp, err := m.rt.RoundTrip(out)
 	if err != nil {
 		m.outstanding.Add(-1)
 		return nil, err
 	}
+	c.p.observer.Answered(m.in, resp.Header, time.Since(start))
 	resp.Request = c.req // redirects are relative to the service
 	resp.Body = countBody(c.req.Context(), m, resp.Body)
 	return resp, nil

@@ -10,6 +10,7 @@ import (
 
 // member is one instance and how it has been doing.
 type member struct {
+	in      Instance // as it was when it joined
 	id, url string
 	base    *url.URL
 	rt      http.RoundTripper

@@ -18,6 +18,8 @@ type pool struct {
 	log     *slog.Logger
 	started time.Time
 	view    atomic.Pointer[view]
+
+	observer Observer
 }
 
 // view is one set as requests see it. It never changes; changed is closed when
@@ -29,7 +31,7 @@ type view struct {
 }
 
 func newPool(service string, cfg TransportConfig, dial func(Instance) http.RoundTripper, log *slog.Logger) *pool {
-	p := &pool{service: service, cfg: cfg, dial: dial, log: log, started: time.Now()}
+	p := &pool{service: service, cfg: cfg, dial: dial, log: log, started: time.Now(), observer: nobody{}}
 	p.view.Store(&view{changed: make(chan struct{})})
 	return p
 }
@@ -51,8 +53,9 @@ func (p *pool) update(set []Instance) {
 				p.log.Warn("instance ignored", "service", p.service, "error", err)
 				continue
 			}
-			m = &member{id: in.ID, url: in.URL, base: base, rt: p.dial(in), pool: p}
+			m = &member{in: in, id: in.ID, url: in.URL, base: base, rt: p.dial(in), pool: p}
 			p.log.Info("instance seen", "service", p.service, "peer", in.ID, "url", in.URL)
+			p.observer.Joined(in)
 		}
 		next.instances = append(next.instances, in)
 		next.members = append(next.members, m)
@@ -62,6 +65,7 @@ func (p *pool) update(set []Instance) {
 	for _, m := range old.members {
 		if !slices.Contains(next.members, m) {
 			p.log.Info("instance gone", "service", p.service, "peer", m.id, "url", m.url)
+			p.observer.Left(m.in)
 			closeIdle(m.rt)
 		}
 	}

@@ -161,3 +161,42 @@ func TestStaleConnectionIsNotHeldAgainstTheInstance(t *testing.T) {
 	steps.headers.Store(true)
 	assert.False(t, c.again(m, nil, io.EOF, steps), "it may have been carried out")
 }
+
+// watcher is an Observer that notes what it hears.
+type watcher struct {
+	joined, left []string
+	dates        []string
+	took         time.Duration
+}
+
+func (w *watcher) Joined(in Instance) { w.joined = append(w.joined, in.ID) }
+func (w *watcher) Left(in Instance)   { w.left = append(w.left, in.ID) }
+func (w *watcher) Answered(in Instance, h http.Header, took time.Duration) {
+	w.dates, w.took = append(w.dates, in.ID+" "+h.Get("Date")), took
+}
+
+func TestAnObserverHearsOfInstancesAndAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &watcher{}
+		carrier := roundTripper(func(r *http.Request) (*http.Response, error) {
+			<-time.After(time.Second)
+			return &http.Response{StatusCode: 200, Header: http.Header{"Date": {"today"}}, Body: http.NoBody, Request: r}, nil
+		})
+		tr := NewTransport(nil, TransportConfig{Services: []string{"store"}}, TransportDeps{
+			Observer: w, PerInstance: func(Instance) http.RoundTripper { return carrier },
+		})
+		tr.pools["store"].update([]Instance{{ID: "a", URL: "http://h:1"}})
+		tr.pools["store"].update([]Instance{{ID: "a", URL: "http://h:1"}}) // the same: no news
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://store/x", nil)
+		require.NoError(t, err)
+		resp, err := tr.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		tr.pools["store"].update(nil)
+		require.Equal(t, &watcher{joined: []string{"a"}, left: []string{"a"}, dates: []string{"a today"}, took: time.Second}, w)
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -76,6 +76,9 @@ func NewTransport(reg Registry, cfg TransportConfig, deps TransportDeps) *Transp
 	}
 	for _, service := range cfg.Services {
 		t.pools[service] = newPool(service, t.cfg, dial, t.log)
+		if deps.Observer != nil {
+			t.pools[service].observer = deps.Observer
+		}
 	}
 	return t
 }

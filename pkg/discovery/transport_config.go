@@ -65,6 +65,8 @@ type TransportDeps struct {
 	// TLS; nil for InstanceTransport. If it has CloseIdleConnections, that is
 	// called when the instance is gone.
 	PerInstance func(Instance) http.RoundTripper
+	// Observer hears of instances and of their answers; nil for nobody.
+	Observer Observer
 }
 
 // InstanceTransport is what carries the requests to one instance unless

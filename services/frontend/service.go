@@ -25,6 +25,10 @@ type Deps struct {
 	Master            imagemaster.Images
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
 	Missing func() []string
+	// Notices says what needs a look, for /readyz; may be nil.
+	Notices func() []string
+	// Metrics collects the service's metrics; nil makes a registry.
+	Metrics *prometheus.Registry
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
 }
@@ -47,6 +51,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Log == nil || deps.Master == nil {
 		return nil, errors.New("frontend: Deps needs Log and Master")
 	}
+	if deps.Metrics == nil {
+		deps.Metrics = prometheus.NewRegistry()
+	}
 	presets, err := loadPresets(cfg.Presets)
 	if err != nil {
 		return nil, err
@@ -54,9 +61,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{cfg: cfg, deps: deps, presets: presets, uploads: make(chan struct{}, cfg.MaxUploads)}
 	app := serve.App{
 		Service: "frontend", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
 		Effective: config.Effective(cfg), Public: true, Protected: cfg.protected(),
-		Metrics: prometheus.NewRegistry(),
+		Secrets: keysAsSecrets(cfg.APIKeys),
+		Metrics: deps.Metrics,
 	}
 	if s.server, err = serve.New(cfg.Serve, app); err != nil {
 		return nil, err
@@ -67,11 +75,21 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	return s, err
 }
 
+// keysAsSecrets lets each key be weighed at the start.
+func keysAsSecrets(keys []string) []serve.Secret {
+	out := make([]serve.Secret, len(keys))
+	for i, k := range keys {
+		out[i] = serve.Secret{Setting: "IMAGEMILL_FRONTEND_API_KEYS", Value: k}
+	}
+	return out
+}
+
 // newInternal makes the second listener, which shows what the public one must
 // not: the public server's metrics, so it keeps its own in a registry apart.
 func newInternal(cfg Config, app serve.App) (*serve.Server, error) {
 	public := app
 	app.Service, app.Registry, app.Public, app.Metrics = "frontend-internal", nil, false, nil
+	app.Secrets = nil // the public server weighs them
 	app.Routes = func(e *echo.Echo) { serve.OperatingRoutes(e, public, cfg.Serve.Pprof) }
 	icfg := cfg.Serve
 	icfg.Listen = cfg.Internal

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/config"
 	"imagemill/internal/events"
@@ -24,8 +27,14 @@ type Deps struct {
 	Tasks             taskdb.Store
 	Blobs             storage.Store
 	Events            events.Bus
+	// Now is the clock by which the sweeper waits; nil for time.Now.
+	Now func() time.Time
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
 	Missing func() []string
+	// Notices says what needs a look, for /readyz; may be nil.
+	Notices func() []string
+	// Metrics collects the service's metrics; nil makes a registry.
+	Metrics *prometheus.Registry
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
 }
@@ -36,6 +45,9 @@ type Service struct {
 	deps   Deps
 	wakes  *wakes
 	server *serve.Server
+
+	sweeping sync.Mutex           // one sweep at a time
+	suspects map[string]time.Time // blobs without a task, and since when they are seen so
 }
 
 // New checks and assembles; it opens nothing.
@@ -46,12 +58,15 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Log == nil || deps.Tasks == nil || deps.Blobs == nil || deps.Events == nil {
 		return nil, errors.New("imagemaster: Deps needs Log, Tasks, Blobs and Events")
 	}
-	s := &Service{cfg: cfg, deps: deps, wakes: newWakes()}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Service{cfg: cfg, deps: deps, wakes: newWakes(), suspects: map[string]time.Time{}}
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "imagemaster", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
-		Effective: config.Effective(cfg),
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
+		Effective: config.Effective(cfg), Metrics: deps.Metrics,
 	})
 	return s, err
 }

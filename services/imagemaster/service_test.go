@@ -20,6 +20,7 @@ import (
 	"imagemill/services/imagemaster/imagemastertest"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/taskdbtest"
 )
 
 // world is a master and what it leans on.
@@ -28,6 +29,7 @@ type world struct {
 	tasks *tasks
 	blobs *blobs
 	bus   *events.Memory
+	clock *taskdbtest.Clock // of the sweeper
 }
 
 func newWorld(t *testing.T, change func(*imagemaster.Config)) *world {
@@ -35,13 +37,15 @@ func newWorld(t *testing.T, change func(*imagemaster.Config)) *world {
 	bus := events.NewMemory()
 	w := &world{
 		tasks: &tasks{Store: taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: bus})},
-		blobs: &blobs{Store: storage.NewMem()}, bus: bus,
+		blobs: &blobs{Store: storage.NewMem()}, bus: bus, clock: taskdbtest.NewClock(),
 	}
 	cfg := testConfig()
 	if change != nil {
 		change(&cfg)
 	}
-	w.Service = newService(t, cfg, testDeps(w.tasks, w.blobs, bus))
+	deps := testDeps(w.tasks, w.blobs, bus)
+	deps.Now = w.clock.Now
+	w.Service = newService(t, cfg, deps)
 	return w
 }
 
@@ -262,7 +266,7 @@ func TestRunningMasterEndsLeasesAndSweeps(t *testing.T) {
 	store := taskdb.NewMemory(dcfg, taskdb.MemoryDeps{Events: bus})
 	mem := &blobs{Store: storage.NewMem(), age: 2 * time.Hour}
 	cfg := testConfig()
-	cfg.SweepEvery = tick
+	cfg.SweepEvery, cfg.RecordTimeout = tick, tick
 	s := newService(t, cfg, testDeps(store, mem, bus))
 	acc, err := s.NewImage(t.Context(), upload("original"))
 	require.NoError(t, err)

@@ -38,12 +38,14 @@ func (s *tasks) Get(ctx context.Context, id string) (taskdb.Task, error) {
 	return s.Store.Get(ctx, id)
 }
 
-// blobs is a store whose Put a test writes itself, and whose blobs are age older
-// than they are.
+// blobs is a store whose Put a test writes itself, whose blobs are age older
+// than they are, and whose machine's clock is off.
 type blobs struct {
 	storage.Store
-	age time.Duration
-	put func(context.Context, storage.Ref, io.Reader, storage.PutOptions) (storage.Info, error)
+	age, off time.Duration
+	mute     bool // it does not say its time
+	list     error
+	put      func(context.Context, storage.Ref, io.Reader, storage.PutOptions) (storage.Info, error)
 }
 
 func (b *blobs) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
@@ -54,9 +56,16 @@ func (b *blobs) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt stora
 }
 
 func (b *blobs) List(ctx context.Context, state storage.State, after string, limit int) (storage.Page, error) {
+	if b.list != nil {
+		return storage.Page{}, b.list
+	}
 	page, err := b.Store.List(ctx, state, after, limit)
 	for i := range page.Blobs {
-		page.Blobs[i].Modified = page.Blobs[i].Modified.Add(-b.age)
+		page.Blobs[i].Modified = page.Blobs[i].Modified.Add(b.off - b.age)
+	}
+	page.Now = page.Now.Add(b.off)
+	if b.mute {
+		page.Now = time.Time{}
 	}
 	return page, err
 }

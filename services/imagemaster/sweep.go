@@ -6,9 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"imagemill/internal/fault"
 	"imagemill/services/storage"
-	"imagemill/services/taskdb"
 )
 
 // sweepPage is how many blobs, and expired leases, are looked at in one call.
@@ -26,7 +24,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		defer t.Stop()
 		orphans = t.C
 	}
-	var lastWhole time.Time
+	var w wholeSweeps
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,8 +33,8 @@ func (s *Service) sweep(ctx context.Context) error {
 			s.expireLeases(ctx)
 		case now := <-orphans:
 			since := now.Add(-s.cfg.SweepWindow)
-			if now.Sub(lastWhole) > 24*time.Hour {
-				lastWhole, since = now, time.Time{}
+			if w.due(now, s.settle()) {
+				since = time.Time{}
 			}
 			if n, err := s.SweepOrphans(ctx, since); err != nil && ctx.Err() == nil {
 				s.deps.Log.Warn("sweep orphans", "removed", n, "error", err)
@@ -45,6 +43,22 @@ func (s *Service) sweep(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// wholeSweeps decides which sweeps look at everything: the first, one a day, and
+// all that follow those until what they found can have been seen long enough.
+type wholeSweeps struct {
+	began  time.Time
+	follow bool
+}
+
+func (w *wholeSweeps) due(now time.Time, settle time.Duration) bool {
+	if w.began.IsZero() || now.Sub(w.began) > 24*time.Hour {
+		w.began, w.follow = now, true
+	}
+	whole := w.follow
+	w.follow = w.follow && now.Sub(w.began) < settle
+	return whole
 }
 
 // expireLeases ends all leases that have run out.
@@ -67,21 +81,43 @@ func (s *Service) expireLeases(ctx context.Context) {
 }
 
 // SweepOrphans removes, among the blobs of images taken in since then (all for
-// the zero time), originals that have no task and are older than OrphanAge, and
-// renditions of attempts that can no longer win. It gives how many it removed.
+// the zero time), originals that have no task, and renditions of attempts that
+// can no longer win. It gives how many it removed.
+//
+// A blob without a task may be one whose task is just being recorded, and no
+// clock can be trusted to tell: so it goes only if it is older than OrphanAge by
+// the clock of the storage that stamped it, and if this process, by its own, saw
+// it without a task in an earlier sweep, twice RecordTimeout ago or more.
 func (s *Service) SweepOrphans(ctx context.Context, since time.Time) (int, error) {
-	n, err := s.sweepState(ctx, storage.InProgress, since, s.orphanedOriginal)
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	before := s.suspects
+	s.suspects = map[string]time.Time{}
+	n, err := s.sweepBoth(ctx, since, before)
+	if err != nil || !since.IsZero() {
+		// What it did not come to stays suspect, since then.
+		for key, at := range before {
+			if _, seen := s.suspects[key]; !seen {
+				s.suspects[key] = at
+			}
+		}
+	}
+	return n, err
+}
+
+func (s *Service) sweepBoth(ctx context.Context, since time.Time, before map[string]time.Time) (int, error) {
+	n, err := s.sweepState(ctx, storage.InProgress, since, before)
 	if err != nil {
 		return n, err
 	}
-	m, err := s.sweepState(ctx, storage.Finished, since, s.orphanedRendition)
+	m, err := s.sweepState(ctx, storage.Finished, since, before)
 	return n + m, err
 }
 
-// sweepState walks one state's blobs and deletes those that orphaned names.
-func (s *Service) sweepState(
-	ctx context.Context, state storage.State, since time.Time, orphaned func(context.Context, storage.Info) (bool, error),
-) (removed int, err error) {
+// sweepState walks one state's blobs and deletes the orphans. The walk begins
+// by this machine's clock, though IDs come from others'; what a clock that is
+// off lets it miss, the daily walk over everything finds.
+func (s *Service) sweepState(ctx context.Context, state storage.State, since time.Time, before map[string]time.Time) (removed int, err error) {
 	after := keyFrom(since)
 	for {
 		page, err := s.deps.Blobs.List(ctx, state, after, sweepPage)
@@ -89,14 +125,17 @@ func (s *Service) sweepState(
 			return removed, fmt.Errorf("list %s: %w", state, err)
 		}
 		for _, info := range page.Blobs {
-			gone, err := orphaned(ctx, info)
+			// Of a storage that does not say its time, nothing is old.
+			old := !page.Now.IsZero() && page.Now.Sub(info.Modified) >= s.cfg.OrphanAge
+			ref := storage.Ref{State: state, Key: info.Key}
+			v, err := s.judge(ctx, ref, old)
 			if err != nil {
 				return removed, err
 			}
-			if !gone {
+			if v == kept || v == unclaimed && !(old && s.longWithoutTask(ref, before)) {
 				continue
 			}
-			if err := s.deps.Blobs.Delete(ctx, storage.Ref{State: state, Key: info.Key}); err != nil {
+			if err := s.deps.Blobs.Delete(ctx, ref); err != nil {
 				return removed, fmt.Errorf("delete orphan %s: %w", info.Key, err)
 			}
 			removed++
@@ -107,44 +146,4 @@ func (s *Service) sweepState(
 		}
 		after = page.Next
 	}
-}
-
-// orphanedOriginal: no task, and too old for one to be on its way.
-func (s *Service) orphanedOriginal(ctx context.Context, info storage.Info) (bool, error) {
-	if checkID(info.Key) != nil || time.Since(info.Modified) < s.cfg.OrphanAge {
-		return false, nil
-	}
-	_, err := s.deps.Tasks.Get(ctx, info.Key)
-	if fault.Is(err, fault.NotFound) {
-		return true, nil
-	}
-	return false, wrapTask("get", info.Key, err)
-}
-
-// orphanedRendition: of an attempt that has lost, or of no task at all.
-func (s *Service) orphanedRendition(ctx context.Context, info storage.Info) (bool, error) {
-	id, attempt, ok := parseRenditionKey(info.Key)
-	if !ok {
-		return false, nil
-	}
-	t, err := s.deps.Tasks.Get(ctx, id)
-	if fault.Is(err, fault.NotFound) {
-		return time.Since(info.Modified) >= s.cfg.OrphanAge, nil
-	}
-	return err == nil && lost(t, attempt), wrapTask("get", id, err)
-}
-
-// lost reports whether an attempt can never again become, and is not, the
-// result of the task. An attempt above the task's own was claimed after the
-// task was read, and may still win.
-func lost(t taskdb.Task, attempt int) bool {
-	switch t.State {
-	case taskdb.Finished:
-		return attempt != t.Result.Attempt
-	case taskdb.InProgress:
-		return attempt < t.Attempt
-	case taskdb.NotStarted, taskdb.Failed, taskdb.Cancelled:
-		return attempt <= t.Attempt
-	}
-	return false
 }

@@ -189,3 +189,15 @@ func TestWhatAnEventSaysIsCheckedBeforeItIsBelieved(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, "no picture", st.Error)
 }
+
+func TestWholeSweepsComeInRows(t *testing.T) {
+	var w wholeSweeps
+	now := time.Now()
+	for _, step := range []struct {
+		after time.Duration
+		whole bool
+	}{{0, true}, {time.Second, true}, {time.Minute, true}, {time.Second, false}, {time.Hour, false}, {24 * time.Hour, true}, {2 * time.Minute, true}, {0, false}} {
+		now = now.Add(step.after)
+		require.Equal(t, step.whole, w.due(now, time.Minute), step)
+	}
+}

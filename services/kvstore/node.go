@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"imagemill/internal/volume"
 )
 
 // loopbackAddr is the Raft address of a node that speaks to itself only. It is
@@ -27,6 +29,7 @@ type node struct {
 	deadlines *deadlines
 	lead      *gate
 	member    atomic.Pointer[member]
+	space     *volume.Room // of the data folder; nil in memory
 	// open is openStores, but for tests with a disk that fails.
 	open func(dir string, log hclog.Logger) (*stores, error)
 }
@@ -38,7 +41,11 @@ type member struct {
 }
 
 func newNode(cfg Config, log *slog.Logger, now func() time.Time) *node {
-	return &node{cfg: cfg, log: log, now: now, fsm: newFSM(), deadlines: newDeadlines(), lead: newGate(), open: openStores}
+	n := &node{cfg: cfg, log: log, now: now, fsm: newFSM(), deadlines: newDeadlines(), lead: newGate(), open: openStores}
+	if cfg.DataDir != "" {
+		n.space = volume.NewRoom("IMAGEMILL_KVSTORE_DATA", cfg.DataDir, 0, log, now)
+	}
+	return n
 }
 
 // run opens the stores, takes part in the cluster until ctx is done, and closes
@@ -48,6 +55,10 @@ func (n *node) run(ctx context.Context) error {
 	st, err := n.open(n.cfg.DataDir, hlog)
 	if err != nil {
 		return err
+	}
+	if n.space != nil {
+		st.stable = &patientStable{StableStore: st.stable, ctx: ctx, log: n.log, space: n.space}
+		st.logs = &notedLogs{LogStore: st.logs, space: n.space}
 	}
 	// Raft writes to this channel from its main loop; it must never have to wait.
 	leading := make(chan bool, 16)

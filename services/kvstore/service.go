@@ -90,8 +90,12 @@ func (s *Service) Run(ctx context.Context) error {
 
 // missing names what the node lacks to be ready.
 func (s *Service) missing() []string {
-	if s.node.lead.isOpen() {
-		return nil
+	var out []string
+	if !s.node.lead.isOpen() {
+		out = append(out, "raft leader")
 	}
-	return []string{"raft leader"}
+	if s.node.space != nil {
+		out = append(out, s.node.space.Missing()...)
+	}
+	return out
 }

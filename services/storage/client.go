@@ -144,6 +144,9 @@ func (c *Client) List(ctx context.Context, state State, after string, limit int)
 	}
 	var page Page
 	err = decode(resp, &page)
+	if page.Now.IsZero() { // of a version that does not say; its server stamps all the same
+		page.Now, _ = http.ParseTime(resp.Header.Get("Date"))
+	}
 	return page, err
 }
 

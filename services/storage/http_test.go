@@ -69,7 +69,7 @@ func TestRoutes(t *testing.T) {
 	require.Equal(t, 200, resp.StatusCode)
 	require.Contains(t, body, `"key":"a.jpg"`)
 	_, body = call(t, "GET", base+"/blobs/inProgress", nil)
-	require.JSONEq(t, `{"blobs":[]}`, body)
+	require.Contains(t, body, `{"blobs":[],"now":"`)
 
 	for range 2 {
 		resp, _ = call(t, "DELETE", blob, nil)
@@ -141,7 +141,7 @@ func TestHostilePaths(t *testing.T) {
 		}
 	}
 	_, body := call(t, "GET", base+"/blobs/finished", nil)
-	require.JSONEq(t, `{"blobs":[]}`, body)
+	require.Contains(t, body, `{"blobs":[],"now":"`)
 }
 
 func TestTooLarge(t *testing.T) {

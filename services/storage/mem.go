@@ -129,7 +129,7 @@ func (m *Mem) List(ctx context.Context, state State, after string, limit int) (P
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	page := Page{Blobs: []Info{}}
+	page := Page{Blobs: []Info{}, Now: time.Now().UTC()}
 	for ref, b := range m.blobs {
 		if ref.State == state && ref.Key > after {
 			page.Blobs = append(page.Blobs, b.info)

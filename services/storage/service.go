@@ -18,6 +18,8 @@ type Deps struct {
 	Instance, Version string
 	Registry          discovery.Registry // announces this instance; may be nil
 	Store             Store
+	// Missing says what keeps the store from taking blobs, for /readyz; may be nil.
+	Missing func() []string
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
 	// Listener replaces Config.Serve.Listen where it is already open; may be nil.
@@ -45,7 +47,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "storage", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: s.Routes, Services: deps.Services,
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
 		Effective: config.Effective(cfg), Listener: deps.Listener,
 	})
 	if err != nil {

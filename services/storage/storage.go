@@ -71,6 +71,9 @@ type Page struct {
 	Blobs []Info `json:"blobs"`
 	// Next is the cursor of the next page, empty on the last one.
 	Next string `json:"next,omitempty"`
+	// Now is the store's own clock, by which the age of a blob is judged: the
+	// caller's may be wrong. Zero from a store that does not say; judge nothing then.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // MaxPage bounds the blobs of one page; a limit of 0 means 100.
@@ -97,6 +100,8 @@ type Store interface {
 	// Delete removes a blob durably. A missing one is no error: a repeat is safe.
 	Delete(ctx context.Context, ref Ref) error
 	// List gives the blobs of a state with keys above after ("" for the first), at
-	// most limit (0: 100, at most MaxPage). SHA256 may be left empty.
+	// most limit (0: 100, at most MaxPage). SHA256 may be left empty. A walk from ""
+	// gives every blob that was there all the while. It is no feed of what is new:
+	// keys are made by others' clocks and may lie below a cursor that has passed.
 	List(ctx context.Context, state State, after string, limit int) (Page, error)
 }

@@ -197,6 +197,7 @@ func (m *Memory) expire() ([]Task, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, tasks := m.now(), []Task{}
+	m.shorten(now)
 	for len(tasks) < maxExpire {
 		k, ok := m.leases.first()
 		if !ok || k.n > now.UnixMicro() {
@@ -210,4 +211,26 @@ func (m *Memory) expire() ([]Task, error) {
 		tasks = append(tasks, t)
 	}
 	return tasks, nil
+}
+
+// shorten takes back what a clock that was set back has made of leases and pauses.
+func (m *Memory) shorten(now time.Time) {
+	lease, pause := now.Add(m.cfg.Lease), now.Add(m.cfg.BackoffMax)
+	for _, t := range m.above(&m.leases, lease) {
+		t.LeaseUntil = lease
+		m.put(t)
+	}
+	for _, t := range m.above(&m.paused, pause) {
+		t.NotBefore = pause
+		m.put(t)
+	}
+}
+
+// above gives the tasks whose place in an order by time is after t.
+func (m *Memory) above(order *sorted, t time.Time) (tasks []Task) {
+	order.from(key{n: t.UnixMicro() + 1}, func(k key) bool {
+		tasks = append(tasks, m.tasks[k.id])
+		return true
+	})
+	return tasks
 }

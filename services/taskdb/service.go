@@ -17,6 +17,8 @@ type Deps struct {
 	Instance, Version string
 	Registry          discovery.Registry // announces this instance; may be nil
 	Store             Store
+	// Missing says what keeps the store from writing, for /readyz; may be nil.
+	Missing func() []string
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
 }
@@ -40,7 +42,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "taskdb", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: s.Routes, Services: deps.Services,
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
 		Effective: config.Effective(cfg),
 	})
 	return s, err

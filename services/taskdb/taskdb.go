@@ -149,6 +149,9 @@ type Tasks interface {
 	Get(ctx context.Context, id string) (Task, error)
 	// List gives the tasks of a state with IDs above after ("" for the first), at
 	// most limit (0: 100, at most MaxPage). Unknown state or limit: fault.Invalid.
+	// A walk from "" gives every task that was in the state all the while. It is no
+	// feed of what is new: IDs are made by the masters' clocks, so a new task may
+	// lie below a cursor that has passed it.
 	List(ctx context.Context, state State, after string, limit int) (Page, error)
 	// Cancel ends a NotStarted or InProgress task as Cancelled; the attempt in hand
 	// loses its lease. Cancelled already: no change, no error. Finished or Failed:
@@ -187,7 +190,9 @@ type Leases interface {
 	Release(ctx context.Context, l Lease) error
 	// Expire ends every lease that has run out, up to 1000 at once, as a Failure
 	// with Died set and retryable, and returns the tasks it changed. A task that is
-	// tried again can be claimed at once: its lease was wait enough.
+	// tried again can be claimed at once: its lease was wait enough. A lease or a
+	// pause that ends later than one that begins now (the clock was set back, or a
+	// setting was) is shortened to that, so that nobody waits for a clock.
 	Expire(ctx context.Context) ([]Task, error)
 }
 

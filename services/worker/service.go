@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/config"
 	"imagemill/internal/rungroup"
@@ -28,6 +29,10 @@ type Deps struct {
 	Engine            engine.Engine
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
 	Missing func() []string
+	// Notices says what needs a look, for /readyz; may be nil.
+	Notices func() []string
+	// Metrics collects the service's metrics; nil makes a registry.
+	Metrics *prometheus.Registry
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
 }
@@ -55,8 +60,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "worker", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: func(*echo.Echo) {}, Ready: deps.Missing, Services: deps.Services,
-		Effective: config.Effective(cfg),
+		Registry: deps.Registry, Routes: func(*echo.Echo) {}, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
+		Effective: config.Effective(cfg), Metrics: deps.Metrics,
 	})
 	return s, err
 }

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/volume"
 	"imagemill/services/storage"
 )
 
@@ -47,6 +48,7 @@ type Store struct {
 	log     *slog.Logger
 	fs      fileSystem
 	free    func(path string) (int64, error)
+	space   *volume.Room
 	folders *folders
 	keys    keyLocks
 	bufs    sync.Pool
@@ -65,7 +67,7 @@ func open(cfg Config, deps Deps, fsys fileSystem) (*Store, error) {
 		return nil, errors.New("open disk store: it needs a folder, a free space of 0 or more, and a log")
 	}
 	s := &Store{
-		cfg: cfg, log: deps.Log, fs: fsys, free: freeBytes, folders: newFolders(fsys),
+		cfg: cfg, log: deps.Log, fs: fsys, free: volume.FreeBytes, folders: newFolders(fsys),
 		bufs: sync.Pool{New: func() any { return new([bufSize]byte) }},
 	}
 	var run [6]byte
@@ -79,8 +81,15 @@ func open(cfg Config, deps Deps, fsys fileSystem) (*Store, error) {
 	if err := s.cleanUp(); err != nil {
 		return nil, fmt.Errorf("clean up disk store %s: %w", cfg.Dir, err)
 	}
+	s.space = volume.NewRoom("IMAGEMILL_STORAGE_DATA", s.cfg.Dir, cfg.MinFree, deps.Log, nil)
+	if err := s.room(0); err != nil {
+		s.space.Refused(err)
+	}
 	return s, nil
 }
+
+// Missing says, for /readyz, that the disk is full; nil while it is not.
+func (s *Store) Missing() []string { return s.space.Missing() }
 
 // makeFolders makes the data folder with all above it, and those in it, durably.
 func (s *Store) makeFolders() error {
@@ -157,7 +166,7 @@ func (s *Store) temp() string {
 // failed gives an error of the disk its kind.
 func failed(verb string, ref storage.Ref, err error) error {
 	err = fmt.Errorf("%s blob %s/%s: %w", verb, ref.State, ref.Key, err)
-	if isFull(err) {
+	if volume.IsFull(err) {
 		return fault.Wrap(fault.StorageFull, "there is no room left to store this", err)
 	}
 	return err

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/volume"
 	"imagemill/services/storage"
 )
 
@@ -192,7 +193,7 @@ func TestMinFree(t *testing.T) {
 			require.Equal(t, 3, r.Len(), "the body is not touched")
 		}
 	}
-	free, err := freeBytes(s.cfg.Dir)
+	free, err := volume.FreeBytes(s.cfg.Dir)
 	require.NoError(t, err)
 	require.Positive(t, free)
 }

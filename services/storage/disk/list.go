@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"imagemill/services/storage"
 )
@@ -29,7 +30,7 @@ func (s *Store) List(ctx context.Context, state storage.State, after string, lim
 	if err != nil {
 		return storage.Page{}, fmt.Errorf("list blobs %s: %w", state, err)
 	}
-	page := storage.Page{Blobs: make([]storage.Info, 0, min(len(keys), limit))}
+	page := storage.Page{Blobs: make([]storage.Info, 0, min(len(keys), limit)), Now: time.Now().UTC()}
 	if len(keys) > limit {
 		keys = keys[:limit]
 		page.Next = keys[limit-1]

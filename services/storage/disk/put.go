@@ -17,6 +17,17 @@ import (
 // Put implements storage.Store. A blob becomes visible to readers when it is
 // renamed, a moment before Put returns.
 func (s *Store) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
+	info, err := s.put(ctx, ref, r, opt)
+	switch {
+	case err == nil:
+		s.space.Written()
+	case fault.Is(err, fault.StorageFull):
+		s.space.Refused(err)
+	}
+	return info, err
+}
+
+func (s *Store) put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
 	if err := errors.Join(ref.Validate(), opt.Validate(), ctx.Err()); err != nil {
 		return storage.Info{}, err
 	}

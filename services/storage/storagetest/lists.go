@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,8 @@ func testList(t *testing.T, s storage.Store) {
 	require.Empty(t, page.Next, "the last page, though full, has no next")
 	require.EqualValues(t, 7, page.Blobs[7].Size)
 	require.False(t, page.Blobs[7].Modified.IsZero())
+	age := page.Now.Sub(page.Blobs[7].Modified) // by the store's own clock
+	require.True(t, age > -time.Second && age < time.Minute, age)
 	page, err = s.List(t.Context(), storage.InProgress, "07x", 2)
 	require.NoError(t, err)
 	require.Equal(t, []string{"08", "09"}, keysOf(page), "the cursor need not exist")

@@ -17,11 +17,18 @@ func failure(err error) error {
 	if err == nil || !errors.As(err, &se) {
 		return err
 	}
+	if se.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // the index of the log could not grow
+		return full(err)
+	}
 	switch se.Code() & 0xff { // the primary code, without what extends it
 	case sqlite3.SQLITE_FULL:
-		return fault.Wrap(fault.StorageFull, "the task database has no room left", err).WithRetryAfter(10 * time.Second)
+		return full(err)
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return fault.Wrap(fault.Unavailable, "the task database is locked by somebody else", err).WithRetryAfter(time.Second)
 	}
 	return fault.Wrap(fault.Internal, "the task database cannot write", err)
+}
+
+func full(err error) error {
+	return fault.Wrap(fault.StorageFull, "the task database has no room left", err).WithRetryAfter(10 * time.Second)
 }

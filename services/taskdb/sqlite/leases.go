@@ -118,6 +118,9 @@ func (s *Store) Expire(ctx context.Context) ([]taskdb.Task, error) {
 }
 
 func (s *session) expire(cfg taskdb.Config, now time.Time) ([]taskdb.Task, error) {
+	if err := s.cut(cfg, now); err != nil {
+		return nil, err
+	}
 	rows, err := s.st.expired.QueryContext(s.ctx, micros(now), maxExpire)
 	if err != nil {
 		return nil, s.fail(fmt.Errorf("find leases: %w", err))
@@ -135,4 +138,15 @@ func (s *session) expire(cfg taskdb.Config, now time.Time) ([]taskdb.Task, error
 		}
 	}
 	return tasks, nil
+}
+
+// cut shortens leases and pauses that end later than any that begins now.
+func (s *session) cut(cfg taskdb.Config, now time.Time) error {
+	if _, err := s.st.shorten.ExecContext(s.ctx, micros(now.Add(cfg.Lease))); err != nil {
+		return s.fail(fmt.Errorf("shorten leases: %w", err))
+	}
+	if _, err := s.st.unpause.ExecContext(s.ctx, micros(now.Add(cfg.BackoffMax))); err != nil {
+		return s.fail(fmt.Errorf("shorten pauses: %w", err))
+	}
+	return nil
 }

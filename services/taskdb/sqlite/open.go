@@ -17,6 +17,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"imagemill/internal/events"
+	"imagemill/internal/volume"
 	"imagemill/services/taskdb"
 )
 
@@ -42,6 +43,7 @@ type Store struct {
 	reader *sql.DB
 	reads  reads
 	sess   *session
+	space  *volume.Room
 
 	mu     sync.RWMutex // guards closed against the closing of queue
 	closed bool
@@ -84,6 +86,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
+	s.space = volume.NewRoom("IMAGEMILL_TASKDB_PATH", filepath.Dir(path), 0, s.deps.Log, s.deps.Now)
 	s.writer = openDB(path, 1, false)
 	if err := migrate(ctx, s.writer); err != nil {
 		return err
@@ -132,6 +135,9 @@ func syncDir(dir string) error {
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
+
+// Missing says, for /readyz, that the disk is full; nil while it is not.
+func (s *Store) Missing() []string { return s.space.Missing() }
 
 // Close refuses new writes, lets those in the queue end, stops the writer
 // goroutine and closes the file. It may be called twice.

@@ -31,6 +31,7 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 	for query, indexes := range map[string][]string{
 		sqlGet: {"sqlite_autoindex_tasks_1"}, sqlList: {"tasks_state"}, sqlSave: {"sqlite_autoindex_tasks_1"},
 		sqlRenew: {"sqlite_autoindex_tasks_1"}, sqlExpired: {"tasks_leases"},
+		sqlShorten: {"tasks_leases"}, sqlUnpause: {"tasks_paused"},
 		sqlClaim:  {"tasks_ready", "tasks_paused", "sqlite_autoindex_tasks_1"},
 		sqlCounts: {"tasks_ready", "tasks_paused_age"},
 	} {

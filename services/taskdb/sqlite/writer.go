@@ -81,11 +81,10 @@ func (s *Store) commit(batch []*op) {
 	changed, err := s.transact(batch)
 	if err != nil {
 		err = failure(err)
-		s.deps.Log.Error("commit failed", "writes", len(batch), "error", err)
-	} else if s.deps.Events != nil {
-		for _, t := range changed {
-			s.deps.Events.Publish(taskdb.EventOf(t))
-		}
+		s.report(err, len(batch))
+	} else if len(changed) > 0 {
+		s.space.Written()
+		s.publish(changed)
 	}
 	for _, o := range batch {
 		// A refusal, too, rests on rows that this transaction may have written.
@@ -93,6 +92,24 @@ func (s *Store) commit(batch []*op) {
 			o.err = err
 		}
 		close(o.done)
+	}
+}
+
+// report logs a failed commit; a full disk, which lasts, now and then only.
+func (s *Store) report(err error, writes int) {
+	if fault.Is(err, fault.StorageFull) {
+		s.space.Refused(err)
+		return
+	}
+	s.deps.Log.Error("commit failed", "writes", writes, "error", err)
+}
+
+func (s *Store) publish(changed []taskdb.Task) {
+	if s.deps.Events == nil {
+		return
+	}
+	for _, t := range changed {
+		s.deps.Events.Publish(taskdb.EventOf(t))
 	}
 }
 

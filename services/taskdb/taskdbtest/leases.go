@@ -57,6 +57,34 @@ func leaseCases() map[string]func(*testing.T, *fixture) {
 			f.expire(3)
 			f.expire(0)
 		},
+		"expire/a clock set back holds nobody up": func(t *testing.T, f *fixture) {
+			f.held(1) // a worker that dies
+			f.held(2) // one that lives
+			f.held(3)
+			_, err := f.Fail(t.Context(), ID(3), failing(1, true))
+			require.NoError(t, err)
+			f.clock.Advance(-time.Hour)
+			f.expire(0) // the leases begin anew, and nobody's is ended
+			until, err := f.Renew(t.Context(), taskdb.Lease{ID: ID(2), Attempt: 1}, 0.5)
+			require.NoError(t, err)
+			require.Equal(t, f.clock.Now().Add(f.cfg.Lease), until)
+			f.clock.Advance(f.cfg.Lease)
+			_, err = f.Renew(t.Context(), taskdb.Lease{ID: ID(2), Attempt: 1}, 0.6)
+			require.NoError(t, err)
+			require.Equal(t, ID(1), f.expire(1)[0].ID)
+			require.Len(t, f.claim(3, 2), 2, "the pause of the failed one is over, too")
+		},
+		"expire/a clock set forward costs an attempt, no task": func(t *testing.T, f *fixture) {
+			f.held(1)
+			f.clock.Advance(time.Hour)
+			_, err := f.Renew(t.Context(), taskdb.Lease{ID: ID(1), Attempt: 1}, 0.5)
+			require.NoError(t, err, "a lease that was not ended still holds")
+			f.expire(0)
+			f.clock.Advance(time.Hour)
+			f.expire(1)
+			f.lateWrites(1, 1)
+			require.Equal(t, 2, f.claim(1, 1)[0].Attempt)
+		},
 		"fence/after expiry, and after the next claim": func(_ *testing.T, f *fixture) {
 			f.held(1)
 			f.clock.Advance(f.cfg.Lease)

@@ -1,0 +1,74 @@
+package imagemaster
+
+import (
+	"context"
+	"time"
+
+	"imagemill/internal/fault"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
+)
+
+// verdict is what the tasks say of a blob.
+type verdict int
+
+const (
+	kept      verdict = iota // needed, or not ours
+	beaten                   // of an attempt that has lost
+	unclaimed                // of no task, as yet or for ever
+)
+
+// judge asks the task of a blob. A young original is not even looked at: its
+// task may be on its way.
+func (s *Service) judge(ctx context.Context, ref storage.Ref, old bool) (verdict, error) {
+	id, attempt := ref.Key, 0
+	if ref.State == storage.Finished {
+		var ok bool
+		if id, attempt, ok = parseRenditionKey(ref.Key); !ok {
+			return kept, nil
+		}
+	} else if !old || checkID(id) != nil {
+		return kept, nil
+	}
+	t, err := s.deps.Tasks.Get(ctx, id)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return unclaimed, nil
+	case err != nil:
+		return kept, wrapTask("get", id, err)
+	case ref.State == storage.Finished && lost(t, attempt):
+		return beaten, nil
+	}
+	return kept, nil
+}
+
+// longWithoutTask notes an old blob without a task, and reports whether this
+// process has seen it so for long enough.
+func (s *Service) longWithoutTask(ref storage.Ref, before map[string]time.Time) bool {
+	key, now := string(ref.State)+"/"+ref.Key, s.deps.Now()
+	since, seen := before[key]
+	if !seen {
+		since = now
+	}
+	s.suspects[key] = since
+	return seen && now.Sub(since) >= s.settle()
+}
+
+// settle is for how long a blob must have been seen without a task: by then the
+// recording of one has ended, whatever the clocks of the machines say.
+func (s *Service) settle() time.Duration { return 2 * s.cfg.RecordTimeout }
+
+// lost reports whether an attempt can never again become, and is not, the
+// result of the task. An attempt above the task's own was claimed after the
+// task was read, and may still win.
+func lost(t taskdb.Task, attempt int) bool {
+	switch t.State {
+	case taskdb.Finished:
+		return attempt != t.Result.Attempt
+	case taskdb.InProgress:
+		return attempt < t.Attempt
+	case taskdb.NotStarted, taskdb.Failed, taskdb.Cancelled:
+		return attempt <= t.Attempt
+	}
+	return false
+}
