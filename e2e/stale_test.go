@@ -28,7 +28,7 @@ func TestStaleWorker(t *testing.T) {
 	p.StartAll(1)
 	c := e2e.NewClient(p)
 	t.Cleanup(c.Close)
-	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient())
+	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient(t))
 	id := c.Upload(t, e2e.Halves(t, 3000, 2000), "?pipeline="+url.QueryEscape(slow))
 	p.Eventually("worker-1 is at work", func() bool {
 		task, err := tasks.Get(t.Context(), id)
@@ -59,7 +59,7 @@ func TestStaleWorker(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, task, after)
 	require.Equal(t, before, c.Download(t, id, "a").Body)
-	blobs := storage.NewClient(p.Address("storage"), e2e.HTTPClient())
+	blobs := storage.NewClient(p.Address("storage"), e2e.HTTPClient(t))
 	p.Eventually("the stale renditions are gone", func() bool {
 		return len(orphans(t, blobs, map[string]taskdb.Task{id: after})) == 0
 	})
@@ -72,7 +72,7 @@ func TestStalledWorkerIsServedAgain(t *testing.T) {
 	p.StartAll(1)
 	c := e2e.NewClient(p)
 	t.Cleanup(c.Close)
-	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient())
+	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient(t))
 	id := c.Upload(t, e2e.Halves(t, 3000, 2000), "?pipeline="+url.QueryEscape(slow))
 	p.Eventually("worker-1 is at work", func() bool {
 		task, err := tasks.Get(t.Context(), id)
@@ -97,7 +97,7 @@ func TestStalledWorkerIsServedAgain(t *testing.T) {
 // refused makes the report that a stale worker would make.
 func refused(t *testing.T, p *e2e.Processes, id, stale string) {
 	t.Helper()
-	master := imagemaster.NewClient(p.Address("imagemaster"), e2e.HTTPClient())
+	master := imagemaster.NewClient(p.Address("imagemaster"), e2e.HTTPClient(t))
 	sum := strings.Repeat("0", 64)
 	err := master.WorkFinished(t.Context(), imagemaster.FinishedWork{ID: id, Result: taskdb.Result{
 		Attempt: 1, Worker: stale, Width: 3000, Height: 2000, Format: "jpeg", Renditions: []taskdb.Rendition{{
