@@ -171,7 +171,7 @@ func (p *Processes) Ready(workers int) {
 	})
 	for _, name := range []string{"frontend-1", "frontend-2"} {
 		p.Eventually(name+" is ready", func() bool {
-			return p.status(fmt.Sprintf("http://127.0.0.1:%d/readyz", p.ports[name])) == http.StatusOK
+			return p.Status(fmt.Sprintf("http://127.0.0.1:%d/readyz", p.ports[name])) == http.StatusOK
 		})
 	}
 }
@@ -205,7 +205,8 @@ func (p *Processes) Registry() map[string][]byte {
 	return out
 }
 
-func (p *Processes) status(url string) int {
+// Status gives the status of a GET, or 0 where nobody answers.
+func (p *Processes) Status(url string) int {
 	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -288,18 +289,32 @@ func (p *Processes) Restart(name string) *Process {
 // Address gives the URL that a service announces, the first of several.
 func (p *Processes) Address(service string) string {
 	p.t.Helper()
-	var in discovery.Instance
+	var found string
 	p.Eventually(service+" is announced", func() bool {
-		for key, value := range p.Registry() {
-			if strings.HasPrefix(key, "services/"+service+"/") && json.Unmarshal(value, &in) == nil &&
-				p.status(in.URL+"/healthz") == http.StatusOK {
+		for _, url := range p.Addresses(service) {
+			if p.Status(url+"/healthz") == http.StatusOK {
+				found = url
 				return true
 			}
 		}
 		return false
 	})
-	return in.URL
+	return found
 }
+
+// Addresses gives all URLs that a service announces now.
+func (p *Processes) Addresses(service string) (urls []string) {
+	for key, value := range p.Registry() {
+		var in discovery.Instance
+		if strings.HasPrefix(key, "services/"+service+"/") && json.Unmarshal(value, &in) == nil {
+			urls = append(urls, in.URL)
+		}
+	}
+	return urls
+}
+
+// Data is the folder that a service keeps its data in.
+func (p *Processes) Data(service string) string { return filepath.Join(p.dir, service) }
 
 // Forget removes the data of a service, none of whose processes runs.
 func (p *Processes) Forget(service string) {

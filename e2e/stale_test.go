@@ -41,6 +41,18 @@ func TestStaleWorker(t *testing.T) {
 	stale := task.Worker
 
 	p.Start("worker", "worker-2")
+	var second taskdb.Task
+	p.Eventually("worker-2 is at work", func() bool {
+		second, err = tasks.Get(t.Context(), id)
+		return err == nil && second.State == taskdb.InProgress && second.Worker != stale
+	})
+	p.Signal("worker-2", syscall.SIGSTOP) // for as long as a report takes
+	refused(t, p, id, stale)
+	task, err = tasks.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, second.Attempt, task.Attempt)
+	require.Equal(t, second.State, task.State, "another's attempt goes on")
+	p.Signal("worker-2", syscall.SIGCONT)
 	c.Finished(t, id)
 	before := c.Download(t, id, "a").Body
 	task, err = tasks.Get(t.Context(), id)
