@@ -163,8 +163,8 @@ func plant(t *testing.T, blobs storage.Store, finished map[string]taskdb.Task) {
 func settled(t *testing.T, p *e2e.Processes, got *accepted) {
 	t.Helper()
 	began := time.Now()
-	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient())
-	blobs := storage.NewClient(p.Address("storage"), e2e.HTTPClient())
+	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient(t))
+	blobs := storage.NewClient(p.Address("storage"), e2e.HTTPClient(t))
 	var finished map[string]taskdb.Task
 	p.Eventually("no task is waiting or in work", func() bool {
 		s, err := tasks.Stats(t.Context())

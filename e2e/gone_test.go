@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestRegistryGone(t *testing.T) {
 	p.Kill("kvstore")
 	p.Forget("kvstore")
 	p.Start("worker", "worker-3")
-	n := uploadFor(t, u, away)
+	n, _ := uploadFor(t, u, away)
 	began := time.Now()
 	p.Restart("kvstore")
 	p.Ready(3)
@@ -35,18 +36,25 @@ func TestRegistryGone(t *testing.T) {
 	require.NoError(t, u.whole(t.Context(), 2, picture(t, 2)))
 }
 
-// uploadFor follows one upload after the other to its end for so long.
-func uploadFor(t *testing.T, u *user, d time.Duration) (n int) {
+// uploadFor follows one upload after the other to its end for so long, and gives
+// how many there were and how long the slowest took.
+func uploadFor(t *testing.T, u *user, d time.Duration) (n int, slowest time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	for ctx.Err() == nil {
+		began := time.Now()
 		require.NoError(t, u.whole(t.Context(), n, picture(t, n)))
+		slowest = max(slowest, time.Since(began))
 		n++
 		_ = pause(ctx, 50*time.Millisecond) // its end is the loop's
 	}
-	return n
+	return n, slowest
 }
+
+// slowPoll is more than two polls of a second take, one for the work and one for
+// its end, and less than any wait lasts that only an event could end.
+const slowPoll = 4500 * time.Millisecond
 
 // Without NATS from the start, all waits are slow polls, and all ends well.
 func TestNATSNever(t *testing.T) {
@@ -57,9 +65,10 @@ func TestNATSNever(t *testing.T) {
 	p.Ready(2)
 	u := newUser(t, p, 0, 2, 200*time.Millisecond)
 	began := time.Now()
-	n := uploadFor(t, u, 8*time.Second)
+	n, slowest := uploadFor(t, u, 8*time.Second)
 	t.Logf("without NATS: %s from upload to download", (time.Since(began) / time.Duration(n)).Round(time.Millisecond))
 	require.Zero(t, u.again.Load(), "no request fails for want of NATS")
+	require.Less(t, slowest, slowPoll, "polls do what events did")
 }
 
 // NATS may go and come back while work is under way.
@@ -72,13 +81,33 @@ func TestNATSGone(t *testing.T) {
 		case "without":
 			p.Kill("nats")
 		case "again with":
+			before := connected(p)
 			p.Restart("nats")
-			require.NoError(t, pause(t.Context(), 3*time.Second)) // clients reconnect by the second
+			p.Eventually("all are connected again", func() bool {
+				for name, n := range connected(p) {
+					if n <= before[name] {
+						return false
+					}
+				}
+				return true
+			})
 		}
 		began := time.Now()
-		n := uploadFor(t, u, 5*time.Second)
+		n, slowest := uploadFor(t, u, 5*time.Second)
+		require.Less(t, slowest, slowPoll, "%s NATS", what)
 		t.Logf("%s NATS: %s from upload to download, with a pause of 50ms", what,
 			(time.Since(began) / time.Duration(n)).Round(time.Millisecond))
 	}
 	require.Zero(t, u.again.Load(), "no request fails for want of NATS")
+}
+
+// connected counts how often each that listens to NATS found it again.
+func connected(p *e2e.Processes) map[string]int {
+	n := map[string]int{}
+	for _, service := range []string{"taskdb", "imagemaster"} {
+		for _, name := range p.Names(service) {
+			n[name] = strings.Count(p.Get(name).Log(), "NATS is back")
+		}
+	}
+	return n
 }

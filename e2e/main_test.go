@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"imagemill/e2e"
 )
 
@@ -17,7 +19,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 // run builds the program once, unless one was named.
 func run(m *testing.M) int {
 	if os.Getenv(binaryEnv) != "" {
-		return m.Run()
+		return runAll(m)
 	}
 	dir, err := os.MkdirTemp("", "imagemill-e2e-")
 	if err != nil {
@@ -33,7 +35,20 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	return runAll(m)
+}
+
+// runAll runs the tests, and has none leave a goroutine behind.
+func runAll(m *testing.M) int {
+	code := m.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "goroutines are left:", err)
+		return 1
+	}
+	return 0
 }
 
 // suite makes a suite of processes, or skips the test, as it takes seconds.

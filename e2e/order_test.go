@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -33,7 +34,9 @@ func startInOrder(t *testing.T, order []string) {
 	for _, s := range order {
 		p.StartService(s, 1)
 	}
-	require.NoError(t, newUser(t, p, 0, 300, 50*time.Millisecond).whole(t.Context(), 7, picture(t, 7)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, newUser(t, p, 0, 300, 50*time.Millisecond).whole(ctx, 7, picture(t, 7)))
 	t.Logf("first result %s after the first start", time.Since(began).Round(time.Millisecond))
 	p.Ready(1)
 	for _, name := range p.Names("") {

@@ -40,6 +40,7 @@ type Processes struct {
 	t     testing.TB
 	dir   string
 	ports map[string]int
+	http  *http.Client
 
 	mu    sync.Mutex
 	procs map[string]*Process // by name: a service and a number, "worker-2"
@@ -69,7 +70,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 func NewProcesses(t testing.TB, binary string, env ...string) *Processes {
 	p := &Processes{
 		Binary: binary, Env: env, t: t, dir: t.TempDir(),
-		ports: map[string]int{}, procs: map[string]*Process{},
+		ports: map[string]int{}, procs: map[string]*Process{}, http: HTTPClient(t),
 	}
 	for _, name := range []string{"kvstore", "nats", "frontend-1", "frontend-2"} {
 		p.ports[name] = freePort(t)
@@ -170,7 +171,7 @@ func (p *Processes) Ready(workers int) {
 	})
 	for _, name := range []string{"frontend-1", "frontend-2"} {
 		p.Eventually(name+" is ready", func() bool {
-			return status(p.t.Context(), fmt.Sprintf("http://127.0.0.1:%d/readyz", p.ports[name])) == http.StatusOK
+			return p.Status(fmt.Sprintf("http://127.0.0.1:%d/readyz", p.ports[name])) == http.StatusOK
 		})
 	}
 }
@@ -189,7 +190,9 @@ func (p *Processes) Announced() map[string][]string {
 
 // Registry reads all announcements, as Consul's own client sees them.
 func (p *Processes) Registry() map[string][]byte {
-	client, err := api.NewClient(&api.Config{Address: fmt.Sprintf("http://127.0.0.1:%d", p.ports["kvstore"])})
+	client, err := api.NewClient(&api.Config{
+		Address: fmt.Sprintf("http://127.0.0.1:%d", p.ports["kvstore"]), HttpClient: p.http,
+	})
 	require.NoError(p.t, err)
 	pairs, _, err := client.KV().List("services/", nil)
 	if err != nil {
@@ -202,12 +205,15 @@ func (p *Processes) Registry() map[string][]byte {
 	return out
 }
 
-func status(ctx context.Context, url string) int {
+// Status gives the status of a GET, or 0 where nobody answers.
+func (p *Processes) Status(url string) int {
+	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Second)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0
 	}
-	resp, err := (&http.Client{Timeout: 5 * time.Second}).Do(req)
+	resp, err := p.http.Do(req)
 	if err != nil {
 		return 0
 	}
@@ -283,18 +289,32 @@ func (p *Processes) Restart(name string) *Process {
 // Address gives the URL that a service announces, the first of several.
 func (p *Processes) Address(service string) string {
 	p.t.Helper()
-	var in discovery.Instance
+	var found string
 	p.Eventually(service+" is announced", func() bool {
-		for key, value := range p.Registry() {
-			if strings.HasPrefix(key, "services/"+service+"/") && json.Unmarshal(value, &in) == nil &&
-				status(p.t.Context(), in.URL+"/healthz") == http.StatusOK {
+		for _, url := range p.Addresses(service) {
+			if p.Status(url+"/healthz") == http.StatusOK {
+				found = url
 				return true
 			}
 		}
 		return false
 	})
-	return in.URL
+	return found
 }
+
+// Addresses gives all URLs that a service announces now.
+func (p *Processes) Addresses(service string) (urls []string) {
+	for key, value := range p.Registry() {
+		var in discovery.Instance
+		if strings.HasPrefix(key, "services/"+service+"/") && json.Unmarshal(value, &in) == nil {
+			urls = append(urls, in.URL)
+		}
+	}
+	return urls
+}
+
+// Data is the folder that a service keeps its data in.
+func (p *Processes) Data(service string) string { return filepath.Join(p.dir, service) }
 
 // Forget removes the data of a service, none of whose processes runs.
 func (p *Processes) Forget(service string) {

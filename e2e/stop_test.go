@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"errors"
+	"regexp"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"imagemill/e2e"
+	"imagemill/services/taskdb"
 )
 
 // grace is the longest stop that the services are set for by default.
@@ -40,6 +42,7 @@ func TestSIGTERM(t *testing.T) {
 			return nil
 		})
 	}
+	worker := instance(t, p.Get("worker-1"))
 	for _, s := range append(e2e.Services(), "nats") {
 		name := p.Names(s)[0]
 		before := done.Load()
@@ -58,9 +61,23 @@ func TestSIGTERM(t *testing.T) {
 	}
 	stop.Store(true)
 	require.NoError(t, g.Wait())
+	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient(t))
+	for id, task := range listTasks(t, tasks, taskdb.Finished) {
+		for _, f := range task.Failures {
+			require.NotEqual(t, worker, f.Worker, "image %s was neither finished nor given back: %s", id, f.Reason)
+		}
+	}
 	var again int64
 	for _, u := range users {
 		again += u.again.Load()
 	}
 	t.Logf("%d uploads, %d requests repeated", done.Load(), again)
+}
+
+// instance finds the name that a process goes by.
+func instance(t *testing.T, proc *e2e.Process) string {
+	t.Helper()
+	m := regexp.MustCompile(`"instance":"([^"]+)"`).FindStringSubmatch(proc.Log())
+	require.NotNil(t, m)
+	return m[1]
 }

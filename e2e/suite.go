@@ -59,9 +59,12 @@ func NewClient(s Suite) *Client {
 	}}
 }
 
-// HTTPClient makes a client with a limit, for calls past the public API.
-func HTTPClient() *http.Client {
-	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{}}
+// HTTPClient makes a client with a limit, for calls past the public API. Its
+// connections are closed when the test ends.
+func HTTPClient(t testing.TB) *http.Client {
+	c := &http.Client{Timeout: callTimeout, Transport: &http.Transport{}}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
 }
 
 // Close lets go of the idle connections.

@@ -46,8 +46,8 @@ func benchCommand() *cobra.Command {
 	f.StringVar(&cfg.picture, "picture", "tiny", "tiny (64×64 PNG, no two alike), 12mp (4000×3000 JPEG), or a file")
 	f.StringVar(&cfg.preset, "preset", "", "what to make of them: a preset of the server")
 	f.StringVar(&cfg.query, "query", "", "what to make of them: operations, such as width=800&format=png")
-	f.DurationVar(&cfg.timeout, "timeout", 2*time.Minute, "how long one picture may take, verification included")
-	f.BoolVar(&cfg.verify, "verify", false, "download every result, check its digest and its dimensions")
+	f.DurationVar(&cfg.timeout, "timeout", 2*time.Minute, "how long one picture may take, and how long its verification")
+	f.BoolVar(&cfg.verify, "verify", false, "then download every result, check its digest and dimensions, and its pixels unless the preset is the server's own")
 	f.BoolVar(&cfg.json, "json", false, "print the report as JSON")
 	f.BoolVar(&cfg.engine, "engine", false, "measure the engine alone, in a child process and without any service")
 	return cmd
@@ -87,19 +87,22 @@ func (c *benchConfig) run(ctx context.Context, out, term io.Writer) error {
 	if err != nil {
 		return err
 	}
-	task, end, err := c.task(ctx, next, client.Options{Preset: c.preset, Query: query})
+	job, err := c.job(ctx, next, client.Options{Preset: c.preset, Query: query})
 	if err != nil {
 		return err
 	}
 	if c.warm > 0 {
-		l := load{clients: c.clients, count: c.warm, timeout: c.timeout, task: task, step: func() {}}
+		l := load{clients: c.clients, count: c.warm, timeout: c.timeout, task: job.task, step: func() {}}
 		_, _ = l.run(ctx)
 	}
 	bar := newBar(term, c.count)
-	l := load{clients: c.clients, count: c.count, timeout: c.timeout, task: task, step: bar.step}
+	l := load{clients: c.clients, count: c.count, timeout: c.timeout, task: job.task, step: bar.step}
 	all, took := l.run(ctx)
 	bar.end()
-	if err := end(); err != nil {
+	if c.verify {
+		job.verify(ctx, all, c.timeout)
+	}
+	if err := job.end(); err != nil {
 		return err
 	}
 	r := summarize(all, took, c.clients)
@@ -112,15 +115,26 @@ func (c *benchConfig) run(ctx context.Context, out, term io.Writer) error {
 	return nil
 }
 
-// task gives what is measured, and what is to be called after the last one.
-func (c *benchConfig) task(ctx context.Context, next func() []byte, o client.Options) (task, func() error, error) {
+// job is what is measured, and what is to be called after the last picture;
+// verify is there only where it can be asked for.
+type job struct {
+	task   task
+	verify func(ctx context.Context, all []sample, timeout time.Duration)
+	end    func() error
+}
+
+func (c *benchConfig) job(ctx context.Context, next func() []byte, o client.Options) (job, error) {
 	if c.engine {
-		return engineTask(ctx, c, next, o)
+		task, end, err := engineTask(ctx, c, next, o)
+		return job{task: task, end: end}, err
 	}
 	// Repeats would hide errors, and hide them in the times.
 	cl, err := client.New(client.Config{URL: c.url, APIKey: c.key, Retries: -1, HTTPClient: benchHTTP(c.clients)})
 	if err != nil {
-		return nil, nil, fmt.Errorf("--url: %w", err)
+		return job{}, fmt.Errorf("--url: %w", err)
 	}
-	return suiteTask(cl, next, o, c.verify), func() error { cl.Close(); return nil }, nil
+	return job{
+		task: suiteTask(cl, next, o, c.verify), verify: newVerifier(cl, o).verifyAll,
+		end: func() error { cl.Close(); return nil },
+	}, nil
 }

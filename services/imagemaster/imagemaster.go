@@ -147,7 +147,8 @@ type ProgressReport struct {
 // report is safe; repeating GetWork is not needed.
 type WorkQueue interface {
 	// GetWork gives up to r.Max tasks, waiting up to r.Wait for the first; none is
-	// an empty slice and no error.
+	// an empty slice and no error. The wait ends early when a lease of the worker
+	// runs out meanwhile: that the call is still open is no proof of life.
 	GetWork(ctx context.Context, r WorkRequest) ([]Work, error)
 	// WorkProgress renews the lease and records progress.
 	WorkProgress(ctx context.Context, p ProgressReport) error

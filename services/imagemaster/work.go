@@ -18,13 +18,22 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	if r.Max < 1 || r.Max > taskdb.MaxClaim {
 		return nil, fault.Newf(fault.Invalid, "must be 1 to %d", taskdb.MaxClaim).WithField("max")
 	}
+	asked := time.Now()
 	deadline := time.NewTimer(bounded(r.Wait))
 	defer deadline.Stop()
 	for {
 		w := s.wakes.queueUp()
-		tasks, err := s.deps.Tasks.Claim(ctx, taskdb.Claim{Worker: r.Worker, Max: r.Max})
+		tasks, err := s.deps.Tasks.Claim(ctx, taskdb.Claim{
+			Worker: r.Worker, Max: r.Max, WaitedMillis: time.Since(asked).Milliseconds(),
+		})
 		if err != nil {
 			w.stop()
+			if fault.Is(err, fault.Conflict) {
+				// A worker that lives asks again at once; a stopped one does not, and
+				// so the task is another caller's.
+				s.wakes.next()
+				return nil, nil
+			}
 			return nil, fmt.Errorf("claim for %s: %w", r.Worker, err)
 		}
 		if len(tasks) > 0 {

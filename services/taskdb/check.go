@@ -60,13 +60,16 @@ func CheckID(id string) error {
 	return nil
 }
 
-// Validate refuses a claim without a worker or with a Max out of range.
+// Validate refuses a claim without a worker or with a number out of range.
 func (c Claim) Validate() error {
 	if c.Worker == "" || len(c.Worker) > 200 {
 		return fault.New(fault.Invalid, "must be 1 to 200 characters").WithField("worker")
 	}
 	if c.Max < 1 || c.Max > MaxClaim {
 		return fault.Newf(fault.Invalid, "must be 1 to %d", MaxClaim).WithField("max")
+	}
+	if c.WaitedMillis < 0 || c.WaitedMillis > silenceKept.Milliseconds() {
+		return fault.Newf(fault.Invalid, "must be 0 to %d", silenceKept.Milliseconds()).WithField("waitedMillis")
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type Memory struct {
 	ready  sorted            // those of them without NotBefore, by creation
 	paused sorted            // those of them with NotBefore, by it
 	leases sorted            // InProgress, by the end of the lease
+	silent Silences
 }
 
 var _ Store = (*Memory)(nil)

@@ -117,6 +117,9 @@ func (m *Memory) take(c Claim) ([]Task, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
+	if err := m.silent.Check(c, now); err != nil {
+		return nil, err
+	}
 	var candidates []key
 	m.ready.from(key{}, func(k key) bool {
 		candidates = append(candidates, k)
@@ -203,6 +206,7 @@ func (m *Memory) expire() ([]Task, error) {
 		if !ok || k.n > now.UnixMicro() {
 			break
 		}
+		m.silent.Note(m.tasks[k.id].Worker, now)
 		t, err := m.cfg.Expired(m.tasks[k.id], now)
 		if err != nil {
 			return tasks, err

@@ -108,6 +108,9 @@ type Claim struct {
 	Worker string `json:"worker"`
 	// Max is how many tasks at most, 1 to MaxClaim.
 	Max int `json:"max"`
+	// WaitedMillis is how long ago the worker itself asked, in milliseconds, where
+	// another claims for a call that it has parked.
+	WaitedMillis int64 `json:"waitedMillis,omitempty"`
 }
 
 // MaxClaim bounds the tasks of one claim.
@@ -173,7 +176,9 @@ type Tasks interface {
 type Leases interface {
 	// Claim takes up to c.Max NotStarted tasks whose NotBefore has come, oldest
 	// first, in one atomic statement: InProgress, Attempt+1, a lease of the
-	// configured length. No work is an empty slice and no error.
+	// configured length. No work is an empty slice and no error. A claim for a call
+	// that the worker made before its last lease ran out is fault.Conflict, since
+	// the worker may be stopped and only its connection alive; it has to ask again.
 	Claim(ctx context.Context, c Claim) ([]Task, error)
 	// Renew extends the lease to its full length from now and records progress
 	// (0 to 1). It gives the new end.

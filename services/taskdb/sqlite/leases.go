@@ -32,6 +32,9 @@ func (s *Store) Claim(ctx context.Context, c taskdb.Claim) ([]taskdb.Task, error
 // claim moves tasks in one statement, and gives them oldest first, which
 // RETURNING does not promise.
 func (s *session) claim(c taskdb.Claim, now, until time.Time) ([]taskdb.Task, error) {
+	if err := s.silent.Check(c, now); err != nil {
+		return nil, err
+	}
 	rows, err := s.st.claim.QueryContext(s.ctx, micros(now), c.Worker, micros(until), c.Max)
 	if err != nil {
 		return nil, s.fail(fmt.Errorf("claim tasks: %w", err))
@@ -130,6 +133,7 @@ func (s *session) expire(cfg taskdb.Config, now time.Time) ([]taskdb.Task, error
 		return nil, s.fail(fmt.Errorf("find leases: %w", err))
 	}
 	for i, old := range tasks {
+		s.silent.Note(old.Worker, now)
 		if tasks[i], err = cfg.Expired(old, now); err != nil {
 			return nil, s.fail(err) // some are written already
 		}

@@ -18,6 +18,7 @@ type session struct {
 	changed []taskdb.Task
 	counts  map[taskdb.State]int64 // by how much to change the counts
 	broken  error                  // an SQL error: the transaction cannot be trusted
+	silent  taskdb.Silences        // outlives transactions, also those rolled back
 }
 
 func newSession(ctx context.Context, conn *sql.Conn) (*session, error) {

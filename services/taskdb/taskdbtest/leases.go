@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagemill/internal/events"
+	"imagemill/internal/fault"
 	"imagemill/services/taskdb"
 )
 
@@ -40,6 +41,36 @@ func leaseCases() map[string]func(*testing.T, *fixture) {
 			require.Equal(t, f.cfg.MaxDeaths, got.Deaths)
 			f.heardOnly(events.Event{Kind: events.Ended, TaskID: ID(1), State: "failed"})
 			f.claim(1, 0)
+		},
+		"expire/a call parked before it gets nothing": func(t *testing.T, f *fixture) {
+			f.held(1)
+			f.clock.Advance(f.cfg.Lease)
+			f.expire(1)
+			f.create(2)
+			f.clock.Advance(time.Second)
+			parked := taskdb.Claim{Worker: "w1", Max: 2, WaitedMillis: 1001}
+			_, err := f.Claim(t.Context(), parked)
+			f.refused(err, fault.Conflict)
+			require.Equal(t, 1, f.get(1).Attempt)
+			require.Zero(t, f.get(2).Attempt)
+
+			other := taskdb.Claim{Worker: "w2", Max: 1, WaitedMillis: 1001}
+			ts, err := f.Claim(t.Context(), other)
+			require.NoError(t, err, "only the silent worker is refused")
+			require.Equal(t, ID(1), ts[0].ID)
+			parked.WaitedMillis = 1000
+			ts, err = f.Claim(t.Context(), parked)
+			require.NoError(t, err, "who asks after the expiry lives")
+			require.Equal(t, ID(2), ts[0].ID)
+		},
+		"expire/a clock set back shuts nobody out": func(t *testing.T, f *fixture) {
+			f.held(1)
+			f.clock.Advance(f.cfg.Lease)
+			f.expire(1)
+			f.clock.Advance(-time.Hour)
+			ts, err := f.Claim(t.Context(), taskdb.Claim{Worker: "w1", Max: 1, WaitedMillis: 1})
+			require.NoError(t, err)
+			require.Len(t, ts, 1)
 		},
 		"expire/at most a thousand at once": func(t *testing.T, f *fixture) {
 			const n = 1003

@@ -87,6 +87,37 @@ func TestCheckOutputPlansEveryRendition(t *testing.T) {
 	assert.NoError(t, l.CheckOutput(p, engine.Picture{Width: 60_000, Height: 100, Orientation: 1}), "a long original may be made small")
 }
 
+// What fits the longest side may still have too many pixels, and what is wrong
+// with one picture only is the picture's fault and names the operation.
+func TestCheckOutputSaysWhatIsTooMuch(t *testing.T) {
+	of := func(ops ...pipeline.Operation) pipeline.Pipeline {
+		return pipeline.Pipeline{Renditions: []pipeline.Rendition{{Name: "a", Operations: ops}}}
+	}
+	small := engine.Picture{Width: 100, Height: 100, Orientation: 1}
+	for _, c := range []struct {
+		limits engine.Limits
+		p      pipeline.Pipeline
+		kind   fault.Kind
+		says   string
+	}{
+		{engine.Limits{}, of(pipeline.Resize{Width: 8000, Height: 7000, Fit: pipeline.Pad}), fault.TooLarge, "8000×7000 pixels; at most 50 million pixels"},
+		{engine.Limits{OutputPixels: 2_500_000}, of(pipeline.Resize{Width: 2000}), fault.TooLarge, "at most 2.5 million pixels"},
+		{engine.Limits{OutputPixels: 9_999}, of(pipeline.Invert{}), fault.TooLarge, "at most 9999 pixels"},
+		{engine.Limits{Side: 99}, of(pipeline.Invert{}), fault.TooLarge, "a side may have at most 99"},
+		{engine.Limits{Side: 99, OutputPixels: 9_999}, of(pipeline.Invert{}, pipeline.Resize{Width: 99}), "", ""},
+		{engine.Limits{Side: 150}, of(pipeline.Resize{Width: 151}, pipeline.Resize{Width: 10}), fault.TooLarge, "at most 150"},
+		{engine.Limits{}, of(pipeline.Crop{X: new(101), Y: new(0), Width: 5, Height: 5}), fault.Unprocessable, ""},
+	} {
+		err := c.limits.CheckOutput(c.p, small)
+		require.Equal(t, c.kind, fault.KindOf(err), "%+v: %v", c, err)
+		if err != nil {
+			assert.Contains(t, fault.As(err).Public, c.says)
+			assert.Contains(t, fault.As(err).Field, "renditions[0].operations[0]")
+			assert.True(t, engine.Final(err))
+		}
+	}
+}
+
 func ExampleFinal() {
 	for _, err := range []error{
 		fault.New(fault.Unprocessable, "the JPEG ends before the picture is complete"),
