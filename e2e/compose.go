@@ -158,7 +158,7 @@ func (c *Compose) Ready() {
 		c.Look()
 		urls := c.URLs()
 		return len(urls) > 0 && !slices.ContainsFunc(urls, func(u string) bool {
-			return status(c.t.Context(), u+"/readyz") != http.StatusOK
+			return status(c.t.Context(), c.Internal(), u+"/readyz") != http.StatusOK
 		})
 	})
 }

@@ -206,14 +206,16 @@ func (p *Processes) Registry() map[string][]byte {
 }
 
 // Status gives the status of a GET, or 0 where nobody answers.
-func (p *Processes) Status(url string) int {
-	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Second)
+func (p *Processes) Status(url string) int { return status(p.t.Context(), p.http, url) }
+
+func status(ctx context.Context, hc *http.Client, url string) int {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0
 	}
-	resp, err := p.http.Do(req)
+	resp, err := hc.Do(req)
 	if err != nil {
 		return 0
 	}
