@@ -79,7 +79,7 @@ func TestSecretsOfTheEnvironmentWin(t *testing.T) {
 
 func TestSecretsThatAreNoneAreRefused(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv("IMAGEMILL_CLUSTER_TOKEN", "changeme")
+	t.Setenv("IMAGEMILL_CLUSTER_TOKEN", "change-me-change-me")
 	t.Setenv("IMAGEMILL_NATS_TOKEN", "short")
 	_, err := makeSecrets(t, dir)
 	require.ErrorContains(t, err, "IMAGEMILL_CLUSTER_TOKEN (--cluster-token): the value is a placeholder")
@@ -87,7 +87,7 @@ func TestSecretsThatAreNoneAreRefused(t *testing.T) {
 
 	t.Setenv("IMAGEMILL_CLUSTER_TOKEN", "")
 	t.Setenv("IMAGEMILL_NATS_TOKEN", "")
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "cluster-token"), []byte("secret"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cluster-token"), []byte("secret-secret-secret"), 0o600))
 	_, err = makeSecrets(t, dir)
 	require.ErrorContains(t, err, "cluster-token: the value is a placeholder")
 	require.Equal(t, "secret", content(t, dir, "cluster-token"), "never overwritten")

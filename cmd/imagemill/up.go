@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,10 +80,9 @@ func upCommand() *cobra.Command {
 			if err := set.Load(os.LookupEnv); err != nil {
 				return err
 			}
-			if u.worker.Engines == 0 {
-				u.worker.Engines = runtime.GOMAXPROCS(0) // one per core, which is soon not to be told any more
+			if cores := overlapDisk(); u.worker.Engines == 0 {
+				u.worker.Engines = cores // which the worker cannot tell any more
 			}
-			overlapDisk()
 			return u.run(cmd.Context(), cmd.OutOrStdout(), os.Stderr)
 		},
 	}

@@ -10,8 +10,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -25,48 +23,73 @@ func New() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// Check refuses a value that is too short, that is one of the words of
-// examples, or some of them in a row, or that holds characters which headers and
-// configuration files do not take as they stand.
+// Check refuses a value that is weak, or that holds characters which headers
+// and configuration files do not take as they stand.
 func Check(value string) error {
-	if placeholder(value) {
-		return errors.New("is a placeholder that everybody knows; make one with: openssl rand -hex 32")
+	if why := Weakness(value); why != "" {
+		return fmt.Errorf("%s; make one with: openssl rand -hex 32", why)
 	}
-	if len(value) < MinLength {
-		return fmt.Errorf("is shorter than %d characters; make one with: openssl rand -hex 32", MinLength)
-	}
-	if !regexp.MustCompile(`^[A-Za-z0-9._~+/=-]+$`).MatchString(value) {
+	if strings.ContainsFunc(value, func(r rune) bool { return !plain(r) }) {
 		return errors.New("holds characters other than letters, digits and . _ ~ + / = -")
 	}
 	return nil
 }
 
-// placeholder reports whether a value is nothing but well-known words, the
-// digits in their order, or one character.
-func placeholder(value string) bool {
-	v := strings.ToLower(value)
-	if v == "" {
-		return false
-	}
-	if strings.Trim(v, v[:1]) == "" || strings.Contains(strings.Repeat("1234567890", 10), v) {
-		return true
-	}
-	words := []string{
-		"change", "this", "me", "please", "replace", "your", "my", "default", "example", "placeholder",
-		"insecure", "imagemill", "cluster", "nats", "api", "dev", "test", "demo", "foo", "bar",
-		"secret", "token", "password", "passwd", "key", "admin", "root", "todo", "xxx",
-	}
-	parts := strings.FieldsFunc(v, func(r rune) bool { return r < 'a' || r > 'z' })
-	return len(parts) > 0 && !slices.ContainsFunc(parts, func(p string) bool { return !madeOf(p, words) })
+// plain reports whether a character needs no quoting anywhere.
+func plain(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._~+/=-", r)
 }
 
-// madeOf reports whether text is some of the words, one after the other.
-func madeOf(text string, words []string) bool {
-	if text == "" {
-		return true
+// Weakness says what is wrong with a secret, "" for nothing. It finds what people
+// leave in a file, not what a cracker would find.
+func Weakness(secret string) string {
+	switch {
+	case len(secret) < MinLength:
+		return fmt.Sprintf("is shorter than %d characters", MinLength)
+	case len(withoutPlaceholders(secret)) < MinLength/2:
+		return "is a placeholder that everybody knows"
+	// A text that occurs in its own double, ends cut off, repeats a piece of itself.
+	case strings.Contains((secret + secret)[1:2*len(secret)-1], secret), distinct(secret) < 5, isRun(secret):
+		return "only repeats or counts up a few characters"
 	}
-	return slices.ContainsFunc(words, func(w string) bool {
-		rest, found := strings.CutPrefix(text, w)
-		return found && madeOf(rest, words)
-	})
+	return ""
+}
+
+// withoutPlaceholders is what is left of a secret without the words that
+// examples are made of, and without what such words are joined by.
+func withoutPlaceholders(secret string) string {
+	left := strings.ToLower(secret)
+	// Longer words first, so that none is cut in two.
+	for _, word := range []string{
+		"replacewith", "placeholder", "imagemill", "changeit", "changeme", "password", "insecure", "cluster", "default",
+		"example", "replace", "letmein", "welcome", "qwerty", "secret", "s3cret", "passwd", "change", "please", "sample",
+		"token", "admin", "dummy", "value", "nats", "test", "this", "todo", "your", "with", "here", "pass", "key", "api", "foo",
+		"bar", "123", "my", "me",
+	} {
+		left = strings.ReplaceAll(left, word, "")
+		for _, joint := range []string{"-", "_", ".", " ", "!", "<", ">"} {
+			left = strings.ReplaceAll(left, joint, "")
+		}
+	}
+	return left
+}
+
+func distinct(s string) int {
+	seen := map[byte]bool{}
+	for _, b := range []byte(s) {
+		seen[b] = true
+	}
+	return len(seen)
+}
+
+// isRun finds "1234567890123456" and "abcdefghijklmnop": three quarters of the
+// steps lead to the same or a neighbouring character.
+func isRun(s string) bool {
+	near := 0
+	for i := 1; i < len(s); i++ {
+		if d := int(s[i]) - int(s[i-1]); d >= -1 && d <= 1 {
+			near++
+		}
+	}
+	return near*4 >= (len(s)-1)*3
 }

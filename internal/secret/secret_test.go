@@ -2,7 +2,6 @@ package secret_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,7 +10,7 @@ import (
 )
 
 func ExampleCheck() {
-	fmt.Println(secret.Check("changeme"))
+	fmt.Println(secret.Check("change-me-change-me"))
 	fmt.Println(secret.Check(secret.New()))
 	// Output:
 	// is a placeholder that everybody knows; make one with: openssl rand -hex 32
@@ -29,12 +28,11 @@ func TestNewIsNewEachTime(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	for value, want := range map[string]string{
-		"secret": "placeholder", "CHANGE_ME": "placeholder", "changemechangeme": "placeholder",
-		"your-cluster-token-here": "", "please-change-this-token": "placeholder", "my-secret-token-1234": "placeholder",
-		"xxxxxxxxxxxxxxxxxxxx": "placeholder", "0000000000000000": "placeholder", "1234567890123456": "placeholder",
-		"": "shorter", "k3Jd92lsQ": "shorter", "a b c d e f g h i j": "characters other", "quote\"quote\"quote\"q": "characters other",
-		"correct-horse-battery-staple": "", strings.Repeat("ab", 8): "",
-		"0f3a9c41d2b7e6580f3a9c41d2b7e658": "",
+		"changemechangeme": "placeholder", "your-cluster-token-here": "placeholder", "please-change-this-token": "placeholder",
+		"my-secret-token-1234": "placeholder", "xxxxxxxxxxxxxxxxxxxx": "repeats", "0000000000000000": "repeats",
+		"1234567890123456": "repeats", "0f3a9c41d2b7e6580f3a9c41d2b7e658": "repeats",
+		"": "shorter", "secret": "shorter", "k3Jd92lsQ": "shorter", "a b c d e f g h i j": "characters other", "quote\"quack\"quirk\"q": "characters other",
+		"correct-horse-battery-staple": "", "0f3a9c41d2b7e658a1f39c41d2b7e690": "",
 	} {
 		err := secret.Check(value)
 		if want == "" {

@@ -22,7 +22,7 @@ func TestWrongConfigNamesTheSetting(t *testing.T) {
 	require.NoError(t, DefaultConfig().Validate())
 	for want, change := range map[string]func(*Config){
 		"API_KEYS":                            func(c *Config) { c.APIKeys = []string{"short"} },
-		"key 1 is a placeholder":              func(c *Config) { c.APIKeys = []string{"changemechangeme"} },
+		"key 2 is shorter":                    func(c *Config) { c.APIKeys = []string{"k-0f3a9c41d2b7e658", "short"} },
 		"PUBLISHED":                           func(c *Config) { c.Published = "0.0.0.0" },
 		"IMAGEMILL_FRONTEND_API_KEYS to keys": func(c *Config) { c.Published = "192.0.2.7" },
 		"MAX_BODY":                            func(c *Config) { c.MaxBody = 0 },
