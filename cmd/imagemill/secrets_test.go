@@ -90,7 +90,7 @@ func TestSecretsThatAreNoneAreRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cluster-token"), []byte("secret-secret-secret"), 0o600))
 	_, err = makeSecrets(t, dir)
 	require.ErrorContains(t, err, "cluster-token: the value is a placeholder")
-	require.Equal(t, "secret", content(t, dir, "cluster-token"), "never overwritten")
+	require.Equal(t, "secret-secret-secret", content(t, dir, "cluster-token"), "never overwritten")
 }
 
 func TestAnOpenPortNeedsKeysBeforeAnythingStarts(t *testing.T) {
