@@ -1,7 +1,7 @@
 # imagemill's everyday commands. CI calls nothing but these, so that local is CI.
 SHELL := /bin/bash
 # Whichever there is: Compose v2 as docker's own command, or docker-compose 1.29.
-export COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) -f deploy/compose.yaml
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) -f deploy/compose.yaml
 LINT  := go tool -modfile=tools/golangci/go.mod golangci-lint
 
 .PHONY: help
@@ -76,7 +76,7 @@ airgap: ## Make the public base images, or stand-ins for them where no registry 
 
 .PHONY: compose
 compose: airgap image ## Build and start the stack in containers, and take a picture through it
-	$(COMPOSE) up -d --no-build
+	$(COMPOSE) up -d --no-build || { $(COMPOSE) logs secrets; exit 1; }
 	deploy/walk.sh
 
 .PHONY: compose-down

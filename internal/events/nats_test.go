@@ -81,18 +81,3 @@ func TestAServerThatWantsAToken(t *testing.T) {
 		require.NotContains(t, log.String(), "right")
 	}
 }
-
-func TestTheLossOfTheServerIsToldOnce(t *testing.T) {
-	srv := startNATS(t, 0)
-	log := &logged{}
-	bus, err := events.Connect(events.NATSConfig{URL: srv.ClientURL()}, "x", slog.New(slog.NewTextHandler(log, nil)))
-	require.NoError(t, err)
-	require.True(t, bus.Connected())
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "NATS is away") }, 20*time.Second, time.Millisecond)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.NoError(t, bus.Run(ctx))
-	require.Equal(t, 1, strings.Count(log.String(), "NATS is away"))
-}
