@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"imagemill/internal/volume"
 	"imagemill/services/kvstore"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
+	"imagemill/services/worker"
 )
 
 // The folders are tried before anything is opened in them, so that what is wrong
@@ -28,6 +30,16 @@ func taskdbFolder(cfg taskdb.Config) error {
 func storageFolder(cfg storage.Config) error {
 	states := []string{string(storage.InProgress), string(storage.Finished), "tmp"}
 	return inService("storage", volume.Check("IMAGEMILL_STORAGE_DATA", cfg.Data, states...))
+}
+
+// workerFolder tries where engines put their pictures: in a container with a
+// read-only root it has to be mounted.
+func workerFolder(cfg worker.Config) error {
+	dir := cfg.Scratch
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return inService("worker", volume.Check("IMAGEMILL_WORKER_SCRATCH", dir))
 }
 
 func inService(name string, err error) error {

@@ -99,6 +99,7 @@ func TestAFolderThatCannotBeWrittenEndsTheStart(t *testing.T) {
 		{"storage", "--data", "storage", "storage: IMAGEMILL_STORAGE_DATA"},
 		{"taskdb", "--path", "taskdb/tasks.db", "taskdb: IMAGEMILL_TASKDB_PATH"},
 		{"kvstore", "--data", "kvstore", "kvstore: IMAGEMILL_KVSTORE_DATA"},
+		{"worker", "--scratch", "scratch", "worker: IMAGEMILL_WORKER_SCRATCH"},
 		{"up", "--data", "data", "up: IMAGEMILL_UP_DATA"},
 	} {
 		fails := func(t *testing.T, below string, parts ...string) {

@@ -154,6 +154,9 @@ func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
 // wireWorker leans on imagemaster and storage, and on engines, which are this
 // very program in child processes.
 func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
+	if err := workerFolder(cfg); err != nil {
+		return nil, err
+	}
 	n, err := c.neighbours(cfg.Serve.Token, "imagemaster", "storage")
 	if err != nil {
 		return nil, err
