@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,15 +29,20 @@ type NATS struct {
 	conn  *nats.Conn
 	log   *slog.Logger
 	reach *reach
+	out   chan []byte // encoded events on their way to the connection
 	Memory
 }
+
+// queued is how many events may be on their way. One more is dropped, as all are
+// while the servers are away.
+const queued = 4096
 
 // Connect makes a bus for the process called name. It connects in the
 // background, from the first moment and for ever after: servers that are away
 // are no error; Run says once that they are, and why. It fails only for a malformed
 // URL. Run ends the connection.
 func Connect(cfg NATSConfig, name string, log *slog.Logger) (*NATS, error) {
-	n := &NATS{log: log, reach: newReach(cfg, log), Memory: Memory{subs: map[int]func(Event){}}}
+	n := &NATS{log: log, reach: newReach(cfg, log), out: make(chan []byte, queued), Memory: Memory{subs: map[int]func(Event){}}}
 	opts := append(n.reach.options(),
 		// A token that is refused may be accepted once the server has been set right.
 		nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
@@ -60,16 +66,34 @@ func Connect(cfg NATSConfig, name string, log *slog.Logger) (*NATS, error) {
 	return n, nil
 }
 
-// Run says when the servers are away and back, until ctx is done; then it closes
-// the connection.
+// Run sends what is published, and says when the servers are away and back,
+// until ctx is done; then it closes the connection.
 func (n *NATS) Run(ctx context.Context) error {
+	var sender sync.WaitGroup
+	sender.Go(func() { n.send(ctx) })
 	n.reach.watch(ctx, n.conn.IsConnected)
 	n.conn.Close()
+	sender.Wait()
 	return nil
 }
 
+// send hands events to the connection, which may take seconds over each while it
+// looks for a server whose name nobody knows any more.
+func (n *NATS) send(ctx context.Context) {
+	for {
+		select {
+		case data := <-n.out:
+			if err := n.conn.Publish(subject, data); err != nil {
+				n.log.Debug("event not published", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // Publish tells the subscribers of this process directly, and all others by
-// NATS, where it is there.
+// NATS, where it is there. It does not wait for the connection.
 func (n *NATS) Publish(e Event) {
 	n.Memory.Publish(e)
 	data, err := json.Marshal(e)
@@ -77,8 +101,10 @@ func (n *NATS) Publish(e Event) {
 		n.log.Error("encode event", "error", err)
 		return
 	}
-	if err := n.conn.Publish(subject, data); err != nil {
-		n.log.Debug("event not published", "error", err)
+	select {
+	case n.out <- data:
+	default:
+		n.log.Debug("event not published", "error", "too many are waiting")
 	}
 }
 

@@ -81,3 +81,21 @@ func TestAServerThatWantsAToken(t *testing.T) {
 		require.NotContains(t, log.String(), "right")
 	}
 }
+
+// A connection that takes its time, as one does whose server's name cannot be
+// looked up, holds up nobody who publishes.
+func TestPublishingNeverWaits(t *testing.T) {
+	srv := startNATS(t, 0)
+	bus, err := events.Connect(events.NATSConfig{URL: srv.ClientURL()}, "x", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	heard := 0
+	bus.Subscribe(func(events.Event) { heard++ })
+	// Run, which hands events to the connection, has not been called at all.
+	for range 10_000 {
+		bus.Publish(events.Event{Kind: events.Queued, TaskID: "t"})
+	}
+	require.Equal(t, 10_000, heard)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, bus.Run(ctx))
+}
