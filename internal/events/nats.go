@@ -72,10 +72,21 @@ func (n *NATS) Run(ctx context.Context) error {
 	var sender sync.WaitGroup
 	sender.Go(func() { n.send(ctx) })
 	n.reach.watch(ctx, n.conn.IsConnected)
-	n.conn.Close()
-	sender.Wait()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		n.conn.Close()
+		sender.Wait()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTime): // a look for the server is under way, and cannot be broken off
+	}
 	return nil
 }
+
+// closeTime is how long a stop waits for the connection to close.
+const closeTime = time.Second
 
 // send hands events to the connection, which may take seconds over each while it
 // looks for a server whose name nobody knows any more.
