@@ -28,6 +28,10 @@ race: ## Run the tests with the race detector, without the long end-to-end ones
 e2e: ## Run the end-to-end scenarios over all topologies, and the kill tour
 	go test -count=1 -timeout 25m -v -run 'Test' ./e2e ./cmd/imagemill
 
+.PHONY: e2e-compose
+e2e-compose: airgap image ## Run them over containers, with the kill tour, scaling and a rolling restart
+	IMAGEMILL_E2E_COMPOSE=1 go test -count=1 -timeout 30m -v -run 'TestCompose' ./e2e
+
 .PHONY: check
 check: fmt vet tidy cross lint ## Check format, vet, tidiness, cross-compilation and lint
 
@@ -38,6 +42,7 @@ fmt: ## Fail where gofmt would change something
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...
+	go vet -tags nonats ./cmd/...
 
 .PHONY: tidy
 tidy: ## Fail where go.mod or go.sum is not tidy

@@ -28,9 +28,10 @@ type Compose struct {
 	Project string
 	// Token is the cluster token of the stack.
 	Token string
+	// Root is the folder of the project.
+	Root string
 
 	t    testing.TB
-	root string
 	tool []string
 	env  map[string]string
 	urls atomic.Pointer[[]string] // of the frontends, as of the last look
@@ -43,7 +44,7 @@ type Compose struct {
 func NewCompose(t testing.TB, env map[string]string) *Compose {
 	t.Helper()
 	c := &Compose{
-		t: t, tool: composeTool(), root: moduleRoot(t), Token: rand.Text(),
+		t: t, tool: composeTool(), Root: moduleRoot(t), Token: rand.Text(),
 		Project: "imagemill-e2e-" + strings.ToLower(rand.Text()[:8]),
 	}
 	c.env = map[string]string{
@@ -79,7 +80,7 @@ func composeTool() []string {
 	for _, tool := range [][]string{{"docker", "compose"}, {"docker-compose"}} {
 		args := append(slices.Clone(tool[1:]), "version")
 		daemon := exec.Command("docker", "version")
-		if exec.Command(tool[0], args...).Run() == nil && daemon.Run() == nil { //nolint:gosec // one of the two above
+		if exec.Command(tool[0], args...).Run() == nil && daemon.Run() == nil {
 			return tool
 		}
 	}
@@ -106,8 +107,29 @@ func (c *Compose) Run(args ...string) string {
 
 // Try runs a compose command.
 func (c *Compose) Try(args ...string) (string, error) {
-	line := append(slices.Clone(c.tool), "-f", filepath.Join(c.root, "deploy", "compose.yaml"), "-p", c.Project)
+	line := append(slices.Clone(c.tool), "-f", filepath.Join(c.Root, "deploy", "compose.yaml"), "-p", c.Project)
 	return command(context.Background(), c.env, append(line, args...)...) // also used when the test's context has ended
+}
+
+// Environ is what compose sees, also by its own name for the project.
+func (c *Compose) Environ() []string {
+	return append(environ(c.env), "COMPOSE_PROJECT_NAME="+c.Project)
+}
+
+// Shim is a line of shell after which "docker compose" works also where only
+// docker-compose is there.
+func (c *Compose) Shim() string {
+	if len(c.tool) == 2 {
+		return ""
+	}
+	return `docker() { if [ "$1" = compose ]; then shift; command docker-compose "$@"; else command docker "$@"; fi; }` + "\n"
+}
+
+func environ(env map[string]string) (all []string) {
+	for k, v := range env {
+		all = append(all, k+"="+v)
+	}
+	return all
 }
 
 // Docker runs a docker command, which has to succeed, and gives its output.
@@ -130,11 +152,8 @@ func DockerBuild(t testing.TB, dockerfile, name string) {
 func command(ctx context.Context, env map[string]string, line ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // the tests' own commands
-	cmd.Env = os.Environ()
-	for k, v := range env {
-		cmd.Env = append(cmd.Env, k+"="+v)
-	}
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), environ(env)...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -1,10 +1,15 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,13 +21,37 @@ import (
 	"imagemill/services/taskdb"
 )
 
-// compose prepares a stack of containers, or skips the test, as it takes long.
+// compose prepares a stack of containers, or skips the test: nobody expects
+// "go test" to start dozens of them.
 func compose(t *testing.T, env map[string]string) *e2e.Compose {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts containers and takes long; run without -short")
+	if os.Getenv("IMAGEMILL_E2E_COMPOSE") != "1" {
+		t.Skip("starts containers for minutes; make e2e-compose runs it")
 	}
 	return e2e.NewCompose(t, env)
+}
+
+// The README's walk through the stack, word for word.
+func TestComposeWalk(t *testing.T) {
+	c := compose(t, nil)
+	readme, err := os.ReadFile(filepath.Join(c.Root, "README.md"))
+	require.NoError(t, err)
+	m := regexp.MustCompile("(?s)<!-- walk: compose -->\n+```sh\n(.*?)```").FindStringSubmatch(string(readme))
+	require.NotNil(t, m)
+	results, photo := t.TempDir(), filepath.Join(t.TempDir(), "photo.jpg")
+	require.NoError(t, os.WriteFile(photo, e2e.Photograph(t, "branches.jpg"), 0o600))
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-euc", c.Shim()+m[1])
+	cmd.Dir = c.Root
+	cmd.Env = append(os.Environ(), "PHOTO="+photo, "TMPDIR="+results)
+	cmd.Env = append(cmd.Env, c.Environ()...)
+	said, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", said)
+	result, err := os.ReadFile(filepath.Join(results, "first.jpg"))
+	require.NoError(t, err, "%s", said)
+	e2e.CheckSwapped(t, e2e.Photograph(t, "branches.jpg"), result)
+	require.Empty(t, c.Containers(""), "down has ended them")
 }
 
 // The scenarios pass over the shipped compose file, and what was accepted
