@@ -43,9 +43,9 @@ type service struct {
 	prepare func() (cfg any, wire wiring)
 }
 
-// disk reports whether a service syncs files.
+// disk reports whether a service syncs files for every picture.
 func (s service) disk() bool {
-	return slices.Contains([]string{"kvstore", "taskdb", "storage"}, s.name)
+	return slices.Contains([]string{"taskdb", "storage"}, s.name)
 }
 
 // serviceCommand makes the subcommand that runs one service alone.

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Measures the stack in containers beside "imagemill up" on the same machine in
+# one run: time to the first upload, throughput and latency of tiny pictures by
+# turns, and what the idle stack costs. It needs Docker and the image; what it
+# started, it removes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d); project=imagemill-bench; port=${BENCH_PORT:-18098}
+compose() { IMAGEMILL_PORT=$port ${COMPOSE_TOOL} -f deploy/compose.yaml -p "$project" "$@"; }
+COMPOSE_TOOL="docker-compose"; docker compose version >/dev/null 2>&1 && COMPOSE_TOOL="docker compose"
+up=0
+finish() { compose down -v --timeout 5 >/dev/null 2>&1 || true; [ $up = 0 ] || { kill $up; wait $up; } 2>/dev/null || true; rm -rf "$work"; }
+trap finish EXIT
+CGO_ENABLED=0 go build -o "$work/imagemill" ./cmd/imagemill
+load() { timeout 120 "$work/imagemill" bench --url "$1" --clients "$2" --count "$3" --warm 100 2>&1 | grep -E 'finished|a second'; }
+ready() { for _ in $(seq 600); do curl -sf -o /dev/null "$1/readyz" && return; sleep 0.1; done; echo "not ready: $1"; exit 1; }
+
+echo "== load $(cut -d' ' -f1-3 /proc/loadavg), $(nproc) cores, $(git rev-parse --short HEAD)"
+begin=$(date +%s%3N)
+compose up -d --no-build >/dev/null 2>&1
+ready "http://127.0.0.1:$port"; echo "compose up to ready: $(($(date +%s%3N) - begin)) ms"
+"$work/imagemill" up --data "$work/up" --frontend-listen 127.0.0.1:$((port + 1)) >/dev/null 2>&1 & up=$!
+ready "http://127.0.0.1:$((port + 1))"
+for _ in 1 2 3; do
+	for clients in 1 64; do
+		count=$((clients == 1 ? 300 : 2500))
+		echo "== up, $clients clients"; load "http://127.0.0.1:$((port + 1))" $clients $count
+		echo "== compose, $clients clients"; load "http://127.0.0.1:$port" $clients $count
+	done
+done
+kill $up; wait $up 2>/dev/null || true; up=0
+[ "${BENCH_IDLE:-1}" = 1 ] || exit 0
+
+echo "== the idle stack over a minute"
+ids=$(docker ps -q --no-trunc --filter "label=com.docker.compose.project=$project")
+usage() { for id in $ids; do
+	f=$(ls -d /sys/fs/cgroup/cpuacct/docker/"$id"/cpuacct.usage /sys/fs/cgroup/docker/"$id"/cpu.stat /sys/fs/cgroup/system.slice/docker-"$id".scope/cpu.stat 2>/dev/null | head -1)
+	case $f in *cpuacct.usage) awk '{s += $1 / 1000} END {print s}' "$f" ;; *) awk '/^usage_usec/ {print $2}' "$f" ;; esac
+done | awk '{s += $1} END {printf "%d\n", s}'; }
+rss() { for id in $ids; do docker top "$id" -eo pid,rss | awk 'NR > 1 {s += $2} END {print s}'; done | awk '{s += $1} END {printf "%.0f MB resident in sum\n", s / 1024}'; }
+sleep 15; a=$(usage); sleep 60; b=$(usage)
+echo "$((b - a)) µs of processor time in 60 s: $(awk "BEGIN {printf \"%.2f\", ($b - $a) / 600000}") % of one core"; rss
