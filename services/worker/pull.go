@@ -24,9 +24,7 @@ func (s *Service) pull(ctx context.Context, start func(imagemaster.Work)) {
 		if !ok {
 			return
 		}
-		tasks, err := s.deps.Master.GetWork(ctx, imagemaster.WorkRequest{
-			Worker: s.deps.Instance, Max: min(room, taskdb.MaxClaim), Wait: s.cfg.Wait,
-		})
+		tasks, err := s.ask(ctx, min(room, taskdb.MaxClaim))
 		for _, t := range tasks {
 			s.load.add()
 			start(t)
@@ -44,6 +42,22 @@ func (s *Service) pull(ctx context.Context, start func(imagemaster.Work)) {
 		}
 		pause = min(2*pause, pauseMax)
 	}
+}
+
+// lastCall is how long a call for work goes on after a stop has begun.
+const lastCall = 250 * time.Millisecond
+
+// ask makes one call for work. A stop does not break it off at once: work that
+// was claimed for this worker, and whose answer is on its way, would be waited
+// for until its lease ran out.
+func (s *Service) ask(ctx context.Context, most int) ([]imagemaster.Work, error) {
+	call, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastCall, hangUp) })
+	defer stop()
+	return s.deps.Master.GetWork(call, imagemaster.WorkRequest{
+		Worker: s.deps.Instance, Max: most, Wait: s.cfg.Wait,
+	})
 }
 
 // sleep waits for d and reports false if ctx ended first.

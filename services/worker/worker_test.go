@@ -248,3 +248,27 @@ func TestNewChecks(t *testing.T) {
 	}
 	require.NoError(t, DefaultConfig().Validate())
 }
+
+// Work whose answer is on its way when a stop begins is done, not left to its
+// lease.
+func TestAStopTakesWorkThatIsOnItsWay(t *testing.T) {
+	m := newMill(t, render(paint), nil)
+	id := m.take(t)
+	asked, stopped := make(chan struct{}, 8), make(chan struct{})
+	m.master.getWork = func(ctx context.Context, r imagemaster.WorkRequest) ([]imagemaster.Work, error) {
+		asked <- struct{}{}
+		<-stopped
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return m.master.Master.GetWork(ctx, r)
+	}
+	stop, done := m.start(t)
+	receive(t, asked)
+	stop()
+	close(stopped)
+	require.NoError(t, receive(t, done))
+	task, err := m.tasks.Get(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, taskdb.Finished, task.State)
+}
