@@ -3,6 +3,7 @@
 # one run: time to the first upload, throughput and latency of tiny pictures by
 # turns, and what the idle stack costs. It needs Docker and the image; what it
 # started, it removes.
+# usage: bench/compose.sh [photo.jpg]   BENCH_PARTS="tiny photo idle" selects.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d); project=imagemill-bench; port=${BENCH_PORT:-18098}
@@ -21,15 +22,22 @@ compose up -d --no-build >/dev/null 2>&1
 ready "http://127.0.0.1:$port"; echo "compose up to ready: $(($(date +%s%3N) - begin)) ms"
 "$work/imagemill" up --data "$work/up" --frontend-listen 127.0.0.1:$((port + 1)) >/dev/null 2>&1 & up=$!
 ready "http://127.0.0.1:$((port + 1))"
-for _ in 1 2 3; do
+parts=" ${BENCH_PARTS:-tiny photo idle} "; photo=${1:-}
+[[ $parts = *" tiny "* ]] && for _ in 1 2 3; do
 	for clients in 1 64; do
 		count=$((clients == 1 ? 300 : 2500))
 		echo "== up, $clients clients"; load "http://127.0.0.1:$((port + 1))" $clients $count
 		echo "== compose, $clients clients"; load "http://127.0.0.1:$port" $clients $count
 	done
 done
+[[ $parts = *" photo "* && -n $photo ]] && for _ in 1 2 3; do
+	for at in "up $((port + 1))" "compose $port"; do
+		echo "== ${at% *}, 4 clients, $(basename "$photo")"
+		timeout 120 "$work/imagemill" bench --url "http://127.0.0.1:${at#* }" --clients 4 --count 24 --warm 4 --picture "$photo" 2>&1 | grep -E 'finished|a second'
+	done
+done
 kill $up; wait $up 2>/dev/null || true; up=0
-[ "${BENCH_IDLE:-1}" = 1 ] || exit 0
+[[ $parts = *" idle "* ]] || exit 0
 
 echo "== the idle stack over a minute"
 ids=$(docker ps -q --no-trunc --filter "label=com.docker.compose.project=$project")
