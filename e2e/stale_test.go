@@ -21,20 +21,28 @@ const slow = `{"renditions":[
 	{"name":"a","operations":[{"op":"blur","sigma":3},{"op":"resize","width":600}],"format":"jpeg"},
 	{"name":"b","operations":[{"op":"resize","width":300}],"format":"png"}]}`
 
-// A worker that sleeps past its lease is refused when it wakes, and what it has
-// made is neither served nor kept.
-func TestStaleWorker(t *testing.T) {
-	p := suite(t)
+// stoppedAtWork starts a suite with one worker, which is stopped while it has
+// the task in hand.
+func stoppedAtWork(t *testing.T) (p *e2e.Processes, c *e2e.Client, tasks *taskdb.Client, id string) {
+	t.Helper()
+	p = suite(t)
 	p.StartAll(1)
-	c := e2e.NewClient(p)
+	c = e2e.NewClient(p)
 	t.Cleanup(c.Close)
-	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient(t))
-	id := c.Upload(t, e2e.Halves(t, 3000, 2000), "?pipeline="+url.QueryEscape(slow))
+	tasks = taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient(t))
+	id = c.Upload(t, e2e.Halves(t, 3000, 2000), "?pipeline="+url.QueryEscape(slow))
 	p.Eventually("worker-1 is at work", func() bool {
 		task, err := tasks.Get(t.Context(), id)
 		return err == nil && task.State == taskdb.InProgress
 	})
 	p.Signal("worker-1", syscall.SIGSTOP)
+	return p, c, tasks, id
+}
+
+// A worker that sleeps past its lease is refused when it wakes, and what it has
+// made is neither served nor kept.
+func TestStaleWorker(t *testing.T) {
+	p, c, tasks, id := stoppedAtWork(t)
 	task, err := tasks.Get(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, taskdb.InProgress, task.State, "worker-1 was stopped too late")
@@ -80,17 +88,7 @@ func TestStaleWorker(t *testing.T) {
 // A worker that slept past its lease is not shut out when it wakes: where there
 // is no other, it is given the task again, by a call that it makes afterwards.
 func TestStalledWorkerIsServedAgain(t *testing.T) {
-	p := suite(t)
-	p.StartAll(1)
-	c := e2e.NewClient(p)
-	t.Cleanup(c.Close)
-	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient(t))
-	id := c.Upload(t, e2e.Halves(t, 3000, 2000), "?pipeline="+url.QueryEscape(slow))
-	p.Eventually("worker-1 is at work", func() bool {
-		task, err := tasks.Get(t.Context(), id)
-		return err == nil && task.State == taskdb.InProgress
-	})
-	p.Signal("worker-1", syscall.SIGSTOP)
+	p, c, tasks, id := stoppedAtWork(t)
 	var stalled taskdb.Task
 	p.Eventually("the lease has run out, and nobody takes the task", func() bool {
 		var err error

@@ -47,7 +47,7 @@ func (r *Room) Refused(reason error) {
 	if now := r.now(); r.logged.IsZero() || now.Sub(r.logged) >= RepeatEvery {
 		r.logged, r.told = now, true
 		r.log.Error("the disk is full; what would need room is refused, and taken again as soon as there is some",
-			"setting", r.setting, "folder", r.dir, "todo", "free space or enlarge the volume; nothing that was accepted is lost", "error", reason)
+			"setting", r.setting, "folder", r.dir, "remedy", "free space or enlarge the volume; nothing that was accepted is lost", "error", reason)
 	}
 }
 
