@@ -1,13 +1,3 @@
-// Package discovery lets the processes of a system find each other without a
-// configured address: each announces an [Instance] in a [Registry], and watches
-// the instances of the services it needs. [Transport] sits on top: an
-// http.RoundTripper for which http://name/… means any live instance of name.
-//
-// Watches deliver whole sets, at once and on every change, and keep the last
-// set through errors of the registry; a slow reader misses stale sets rather
-// than holds anybody up. The package knows nothing of what the instances do.
-// Registries live in subpackages (consul, mem, static); all of them pass
-// discoverytest.
 package discovery
 
 import (

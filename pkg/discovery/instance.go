@@ -65,10 +65,11 @@ func CloneSet(set []Instance) []Instance {
 	return out
 }
 
-// Offer puts a set into a channel of capacity one in place of the one that has
-// not been read yet, and never blocks. It is how a Registry keeps a slow reader
-// from holding it up. Only one goroutine at a time may offer to a channel.
-func Offer(ch chan []Instance, set []Instance) {
+// Offer puts a set, or a Document, into a channel of capacity one in place of the
+// one that has not been read yet, and never blocks. It is how a Registry and a
+// SettingsStore keep a slow reader from holding them up. Only one goroutine at a
+// time may offer to a channel.
+func Offer[T any](ch chan T, set T) {
 	select {
 	case <-ch:
 	default:

@@ -1,9 +1,17 @@
 package discovery_test
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets this test program be one of the instances of its own tests.
+func TestMain(m *testing.M) {
+	if os.Getenv(instanceEnv) != "" {
+		beInstance()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

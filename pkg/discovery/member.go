@@ -23,11 +23,23 @@ type member struct {
 
 	mu       sync.Mutex // guards failures, and changes of until
 	failures int        // in a row
+
+	hanging atomic.Bool // it was asked for a sign of life and gave none
+	silence silence
+	left    time.Duration // when it was gone; guarded by the pool's lock
 }
 
 // aside tells whether the member is to be avoided.
 func (m *member) aside(now time.Duration) bool {
-	return m.until.Load() > int64(now)
+	return m.hanging.Load() || m.until.Load() > int64(now)
+}
+
+// before tells which of two members that are set aside is the better choice.
+func (m *member) before(other *member) bool {
+	if hangs := m.hanging.Load(); hangs != other.hanging.Load() {
+		return !hangs
+	}
+	return m.until.Load() < other.until.Load()
 }
 
 // failed sets the member aside. Requests that fail together count as one failure:
@@ -52,7 +64,7 @@ func (m *member) probe(now time.Duration) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.until.Load() != 0 && !m.aside(now) {
+	if m.until.Load() != 0 && m.until.Load() <= int64(now) {
 		m.extend(now)
 	}
 }
@@ -70,6 +82,9 @@ func (m *member) extend(now time.Duration) time.Duration {
 
 // worked clears the record.
 func (m *member) worked() {
+	if m.hanging.Load() {
+		m.recovered()
+	}
 	if m.until.Load() == 0 {
 		return
 	}

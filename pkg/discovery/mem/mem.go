@@ -2,8 +2,8 @@
 // live in one process. What is announced in one [Registry] is seen by all who
 // hold it, at once; nothing leaves the process and nothing outlives it.
 //
-// It keeps every promise of discovery.Registry. It does not imitate a registry
-// that is slow or away.
+// It keeps every promise of discovery.Registry and of discovery.SettingsStore. It
+// does not imitate a registry that is slow or away.
 package mem
 
 import (
@@ -13,11 +13,13 @@ import (
 	"imagemill/pkg/discovery"
 )
 
-// Registry is the set of what is announced now. Make one with New and share it.
+// Registry is the set of what is announced now, and the shared settings. Make one with New and share it.
 type Registry struct {
 	mu       sync.Mutex
 	entries  map[string]*discovery.Instance
 	watchers map[chan []discovery.Instance]string
+
+	settings settings
 }
 
 var _ discovery.Registry = (*Registry)(nil)

@@ -21,6 +21,13 @@ func TestRegistry(t *testing.T) {
 	})
 }
 
+func TestSettings(t *testing.T) {
+	discoverytest.RunSettings(t, func(*testing.T) discoverytest.SettingsHarness {
+		reg := mem.New()
+		return discoverytest.SettingsHarness{Open: func(*testing.T) discovery.SettingsStore { return reg }}
+	})
+}
+
 func Example() {
 	reg := mem.New()
 	ctx, stop := context.WithCancel(context.Background())

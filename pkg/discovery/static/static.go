@@ -16,7 +16,8 @@ import (
 
 // Registry is a fixed list of instances. Make one with New.
 type Registry struct {
-	set []discovery.Instance
+	set      []discovery.Instance
+	settings discovery.Document
 }
 
 var _ discovery.Registry = (*Registry)(nil)

@@ -24,6 +24,20 @@ func TestRegistry(t *testing.T) {
 	})
 }
 
+func TestSettings(t *testing.T) {
+	discoverytest.RunFixedSettings(t, func(t *testing.T, doc discovery.Document) discovery.SettingsStore {
+		reg, err := static.New(nil)
+		require.NoError(t, err)
+		reg, err = reg.WithSettings(doc)
+		require.NoError(t, err)
+		return reg
+	})
+	reg, err := static.New(nil)
+	require.NoError(t, err)
+	_, err = reg.WithSettings(discovery.Document{"a b": {}})
+	require.ErrorIs(t, err, discovery.ErrInvalidSetting)
+}
+
 func TestNewRefusesWhatCannotBeReached(t *testing.T) {
 	for name, fixed := range map[string]map[string][]string{
 		"url":      {"storage": {"localhost:80"}},
