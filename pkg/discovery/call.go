@@ -80,7 +80,8 @@ func (c *call) settle(resp *http.Response, err error) (*http.Response, error) {
 // attempt sends the request to one member. Its response counts as outstanding
 // until the body ends.
 func (c *call) attempt(m *member, steps *trail) (*http.Response, error) {
-	out := c.req.WithContext(httptrace.WithClientTrace(c.req.Context(), steps.trace()))
+	a := c.begin(m)
+	out := c.req.WithContext(httptrace.WithClientTrace(a.ctx, steps.trace()))
 	u := *c.req.URL
 	u.Scheme, u.Host = m.base.Scheme, m.base.Host
 	out.URL = &u
@@ -93,13 +94,20 @@ func (c *call) attempt(m *member, steps *trail) (*http.Response, error) {
 	m.outstanding.Add(1)
 	start := time.Now()
 	resp, err := m.rt.RoundTrip(out)
+	if gaveUp := a.end(err == nil); gaveUp != nil {
+		if err == nil {
+			_ = resp.Body.Close() // it came while the attempt was being given up
+		}
+		err = gaveUp
+	}
 	if err != nil {
+		a.release()
 		m.outstanding.Add(-1)
 		return nil, err
 	}
 	c.p.observer.Answered(m.in, resp.Header, time.Since(start))
 	resp.Request = c.req // redirects are relative to the service
-	resp.Body = countBody(c.req.Context(), m, resp.Body)
+	resp.Body = countBody(c.req.Context(), a, resp.Body)
 	return resp, nil
 }
 

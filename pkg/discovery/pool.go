@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +21,12 @@ type pool struct {
 	view    atomic.Pointer[view]
 
 	observer Observer
+
+	resting atomic.Bool   // listen looks when it is stirred, or late
+	stirred chan struct{} // holds at most one
+
+	mu   sync.Mutex
+	gone []*member // that requests may still wait for
 }
 
 // view is one set as requests see it. It never changes; changed is closed when
@@ -31,7 +38,7 @@ type view struct {
 }
 
 func newPool(service string, cfg TransportConfig, dial func(Instance) http.RoundTripper, log *slog.Logger) *pool {
-	p := &pool{service: service, cfg: cfg, dial: dial, log: log, started: time.Now(), observer: nobody{}}
+	p := &pool{service: service, cfg: cfg, dial: dial, log: log, started: time.Now(), observer: nobody{}, stirred: make(chan struct{}, 1)}
 	p.view.Store(&view{changed: make(chan struct{})})
 	return p
 }
@@ -67,6 +74,10 @@ func (p *pool) update(set []Instance) {
 			p.log.Info("instance gone", "service", p.service, "peer", m.id, "url", m.url)
 			p.observer.Left(m.in)
 			closeIdle(m.rt)
+			p.mu.Lock()
+			m.left = p.now()
+			p.gone = append(p.gone, m)
+			p.mu.Unlock()
 		}
 	}
 }
@@ -82,7 +93,8 @@ func (v *view) find(in Instance) *member {
 
 // pick chooses among the members that have not been tried: the one with the least
 // outstanding requests, any of them if there are several; or, if all are set
-// aside, the one whose time ends first. It is nil if all have been tried.
+// aside, the one whose time ends first, and one that hangs only if all do. It is
+// nil if all have been tried.
 func (v *view) pick(tried []*member, now time.Duration) *member {
 	var best, resting *member
 	var least int64
@@ -92,7 +104,7 @@ func (v *view) pick(tried []*member, now time.Duration) *member {
 			continue
 		}
 		if m.aside(now) {
-			if resting == nil || m.until.Load() < resting.until.Load() {
+			if resting == nil || m.before(resting) {
 				resting = m
 			}
 			continue
@@ -113,4 +125,38 @@ func (v *view) pick(tried []*member, now time.Duration) *member {
 	}
 	best.probe(now)
 	return best
+}
+
+// heeded is the members whose silence matters: those of the set, and those that
+// are gone while requests still wait for them.
+func (p *pool) heeded() []*member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := p.gone[:0]
+	for _, m := range p.gone {
+		// A request may have chosen it just before, and not be waiting yet.
+		if m.hasWaiting() || p.now()-m.left < p.cfg.Silence {
+			kept = append(kept, m)
+		}
+	}
+	clear(p.gone[len(kept):])
+	p.gone = kept
+	return append(append([]*member{}, p.view.Load().members...), kept...)
+}
+
+func (m *member) hasWaiting() bool {
+	m.silence.mu.Lock()
+	defer m.silence.mu.Unlock()
+	return len(m.silence.waiting) > 0
+}
+
+// hasOther tells whether a member beside m is in good standing.
+func (p *pool) hasOther(m *member) bool {
+	now := p.now()
+	for _, other := range p.view.Load().members {
+		if other != m && !other.aside(now) {
+			return true
+		}
+	}
+	return false
 }

@@ -45,6 +45,13 @@ var (
 //   - A request that may have been carried out (the connection broke after
 //     sending) is repeated only if it is idempotent: GET, HEAD, OPTIONS, PUT,
 //     DELETE, or with IdempotencyHeader. Otherwise the caller gets the error.
+//   - An instance that leaves requests without an answer for TransportConfig.Silence
+//     is asked for a sign of life, at ProbePath, since a request may be a long poll
+//     that rightly waits. If nothing comes back, the instance hangs: idempotent
+//     requests that wait for it go to another one, if one is in good standing, and
+//     new ones avoid it until it answers. Other requests go on waiting until their
+//     own deadlines: they may have been carried out, and a process that was only
+//     paused will answer. WithAttemptTimeout is for callers who know better.
 //   - A plain 502 or 503 is passed by for another instance if the request is
 //     idempotent and there is one; otherwise it is the caller's response.
 //
@@ -88,6 +95,7 @@ func NewTransport(reg Registry, cfg TransportConfig, deps TransportDeps) *Transp
 func (t *Transport) Run(ctx context.Context) error {
 	var watches sync.WaitGroup
 	for service, p := range t.pools {
+		watches.Go(func() { p.listen(ctx) })
 		watches.Go(func() {
 			for set := range t.reg.Watch(ctx, service) {
 				p.update(set)

@@ -16,6 +16,14 @@ type TransportConfig struct {
 	// SetAside (1 s) is how long an instance is avoided after a failure. It doubles
 	// with each failure in a row, up to SetAsideMax (10 s).
 	SetAside, SetAsideMax time.Duration
+	// Silence (1 s) is how long an instance may let requests wait without answering
+	// any before it is asked for a sign of life, and again how long it has for that.
+	// While it gives signs of life but no other answer, it is asked less often, down
+	// to every eighth time. Negative: it is never asked, and may hang unnoticed.
+	Silence time.Duration
+	// ProbePath ("/") is what it is asked for, by GET. Any answer will do, of any
+	// status, but with a good path the question is cheap.
+	ProbePath string
 	// Patience (10 s) is how long a request waits for an instance that takes it.
 	// The request's own deadline may come first.
 	Patience time.Duration
@@ -36,6 +44,12 @@ func (c TransportConfig) withDefaults() TransportConfig {
 	orDefault(&c.SetAside, time.Second)
 	orDefault(&c.SetAsideMax, 10*time.Second)
 	c.SetAsideMax = max(c.SetAside, c.SetAsideMax)
+	if c.Silence == 0 {
+		c.Silence = time.Second
+	}
+	if c.ProbePath == "" {
+		c.ProbePath = "/"
+	}
 	orDefault(&c.Patience, 10*time.Second)
 	orDefault(&c.RetryMin, 50*time.Millisecond)
 	orDefault(&c.RetryMax, 500*time.Millisecond)

@@ -364,6 +364,8 @@ func TestAnAnswerCountsUntilItsBodyEnds(t *testing.T) {
 func TestVanishedInstanceKeepsItsRequests(t *testing.T) {
 	f := newFleet(t)
 	reached, finish := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(finish) })
+	defer release() // or the server would never close, if the test fails
 	f.add(func(w http.ResponseWriter, r *http.Request) { close(reached); <-finish; echo(w, r) })
 	done := make(chan error, 1)
 	go func() {
@@ -373,7 +375,7 @@ func TestVanishedInstanceKeepsItsRequests(t *testing.T) {
 	<-reached
 	f.publish()
 	assert.False(t, f.Ready("store"))
-	close(finish)
+	release()
 	assert.NoError(t, <-done)
 }
 

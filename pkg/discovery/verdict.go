@@ -37,6 +37,9 @@ func (c *call) afterError(m *member, err error, steps *trail) bool {
 		return false
 	}
 	c.last = err
+	if gaveUp := (*givenUp)(nil); errors.As(err, &gaveUp) {
+		return c.afterGivingUp(m, gaveUp)
+	}
 	stranger := errors.Is(err, ErrStranger)
 	unreached := stranger || steps.neverReached(err)
 	if unreached && !stranger && steps.reused.Load() && c.stale < maxStale {
@@ -53,6 +56,18 @@ func (c *call) afterError(m *member, err error, steps *trail) bool {
 	}
 	c.broken++
 	return c.rewind()
+}
+
+// afterGivingUp: the body is ready already. That a silent instance is set aside
+// has been seen to; a slow answer counts as a failure, and as one of the few times
+// that a request is repeated after it may have been carried out.
+func (c *call) afterGivingUp(m *member, gaveUp *givenUp) bool {
+	c.tried = append(c.tried, m)
+	if errors.Is(gaveUp, errTooLong) {
+		m.failed(gaveUp)
+		c.broken++
+	}
+	return true
 }
 
 // afterRefusal: a server that is about to stop, and has done nothing.
@@ -128,7 +143,7 @@ func (c *call) idempotent() bool {
 type answerBody struct {
 	io.ReadCloser
 	ctx   context.Context
-	m     *member
+	a     *attempt
 	ended atomic.Bool
 }
 
@@ -138,12 +153,13 @@ type switchedBody struct {
 	io.Writer
 }
 
-func countBody(ctx context.Context, m *member, body io.ReadCloser) io.ReadCloser {
+func countBody(ctx context.Context, a *attempt, body io.ReadCloser) io.ReadCloser {
 	if body == http.NoBody {
-		m.outstanding.Add(-1)
+		a.m.outstanding.Add(-1)
+		a.release()
 		return body
 	}
-	counted := &answerBody{ReadCloser: body, ctx: ctx, m: m}
+	counted := &answerBody{ReadCloser: body, ctx: ctx, a: a}
 	if w, ok := body.(io.Writer); ok {
 		return switchedBody{counted, w}
 	}
@@ -158,19 +174,21 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		b.end()
 	case !b.ended.Load() && b.ctx.Err() == nil:
-		b.m.failed(err)
+		b.a.m.failed(err)
 	}
 	return n, err
 }
 
 // Close ends the response for the member, once.
 func (b *answerBody) Close() error {
+	err := b.ReadCloser.Close()
 	b.end()
-	return b.ReadCloser.Close()
+	return err
 }
 
 func (b *answerBody) end() {
 	if !b.ended.Swap(true) {
-		b.m.outstanding.Add(-1)
+		b.a.m.outstanding.Add(-1)
+		b.a.release()
 	}
 }
