@@ -3,12 +3,13 @@ package consul
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"golang.org/x/time/rate"
 
 	"imagemill/pkg/discovery"
 )
@@ -29,7 +30,17 @@ func (r *Registry) Announce(ctx context.Context, in discovery.Instance, announce
 	}
 	a := &announcement{
 		Registry: r, key: r.key(in), value: value, announced: announced,
-		log: r.log.With("announced", in.ID, "service", in.Service),
+		log:   r.log.With("announced", in.ID, "service", in.Service),
+		limit: r.newLimiter(),
+	}
+	if r.cfg.Catalog != nil {
+		e, err := r.newEntry(in, a.log)
+		if err != nil {
+			return err
+		}
+		var both sync.WaitGroup
+		defer both.Wait()
+		both.Go(func() { e.keep(ctx) })
 	}
 	a.keep(ctx)
 	return nil
@@ -43,8 +54,13 @@ type announcement struct {
 	announced func()
 	log       *slog.Logger
 
+	limit *rate.Limiter
+
 	session string // "" when there is none
+	index   uint64 // of the key, when it was last looked at
 	visible bool   // as far as is known
+
+	vigil *vigil // over the key that this session holds; nil when there is none
 }
 
 // keep makes the announcement true again and again, until ctx is done. A failed
@@ -52,6 +68,7 @@ type announcement struct {
 // may well still know it.
 func (a *announcement) keep(ctx context.Context) {
 	defer a.withdraw(context.WithoutCancel(ctx))
+	defer a.endVigil()
 	retry := a.newBackoff()
 	for ctx.Err() == nil {
 		if err := a.turn(ctx); err != nil {
@@ -64,14 +81,43 @@ func (a *announcement) keep(ctx context.Context) {
 			continue
 		}
 		retry.reset()
-		pause(ctx, a.cfg.TTL/3)
+		a.rest(ctx)
+	}
+}
+
+// rest passes the time until the next renewal by watching the key, so that one
+// that was deleted, and a registry that was started anew, are seen to at once. A
+// failure just ends the rest: the next turn will meet it too.
+func (a *announcement) rest(ctx context.Context) {
+	end := time.NewTimer(a.cfg.TTL / 3)
+	defer end.Stop()
+	for {
+		if a.vigil == nil {
+			// Whoever writes the key over and over wakes us no more than that.
+			if err := a.limit.Wait(ctx); err != nil {
+				return
+			}
+			a.vigil = a.keepVigil(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-end.C:
+			return
+		case <-a.vigil.over:
+			v := a.vigil
+			a.endVigil()
+			if !v.held || v.err != nil {
+				return
+			}
+		}
 	}
 }
 
 // turn renews the session, or makes one, and sees to it that the key is there and
 // held by it.
 func (a *announcement) turn(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, a.callTime())
 	defer cancel()
 	if err := a.renew(ctx); err != nil {
 		return err
@@ -80,8 +126,20 @@ func (a *announcement) turn(ctx context.Context) error {
 		if err := a.create(ctx); err != nil {
 			return err
 		}
-	} else if held, err := a.held(ctx); held || err != nil {
-		return err
+	} else if a.vigil.quiet() {
+		return nil // the registry would have told
+	} else {
+		// An acquire whose answer was lost has succeeded all the same.
+		held, err := a.held(ctx, 0)
+		if held {
+			a.seen()
+		}
+		if held || err != nil {
+			return err
+		}
+		if a.visible {
+			a.log.Warn("key lost, announcing again", "key", a.key)
+		}
 	}
 	return a.acquire(ctx)
 }
@@ -98,6 +156,7 @@ func (a *announcement) renew(ctx context.Context) error {
 	if entry == nil {
 		a.log.Warn("session lost, announcing again", "session", a.session)
 		a.session = ""
+		a.endVigil()
 	}
 	return nil
 }
@@ -114,37 +173,6 @@ func (a *announcement) create(ctx context.Context) error {
 		return fmt.Errorf("create session: %w", err)
 	}
 	a.session = id
-	return nil
-}
-
-// held tells whether the key is as it was announced. Somebody may have deleted it
-// while the session lives on.
-func (a *announcement) held(ctx context.Context) (bool, error) {
-	pair, _, err := a.api.KV().Get(a.key, (&api.QueryOptions{}).WithContext(ctx))
-	if err != nil {
-		return false, fmt.Errorf("look at key %s: %w", a.key, err)
-	}
-	held := pair != nil && pair.Session == a.session && string(pair.Value) == string(a.value)
-	if !held && a.visible {
-		a.log.Warn("key lost, announcing again", "key", a.key)
-	}
-	return held, nil
-}
-
-func (a *announcement) acquire(ctx context.Context) error {
-	pair := &api.KVPair{Key: a.key, Value: a.value, Session: a.session}
-	got, _, err := a.api.KV().Acquire(pair, (&api.WriteOptions{}).WithContext(ctx))
-	if err != nil {
-		return fmt.Errorf("acquire key %s: %w", a.key, err)
-	}
-	if !got {
-		return fmt.Errorf("acquire key %s: another session holds it", a.key)
-	}
-	a.log.Info("announced", "session", a.session)
-	if a.announced != nil && !a.visible {
-		a.announced()
-	}
-	a.visible = true
 	return nil
 }
 
@@ -165,20 +193,4 @@ func (a *announcement) withdraw(ctx context.Context) {
 		}
 	}
 	a.log.Warn("withdrawal failed, the instance stays visible until its TTL", "error", err)
-}
-
-// release deletes the key only where it is this session's: the ID may be another's
-// whose announcement has not succeeded.
-func (a *announcement) release(ctx context.Context) error {
-	opts := (&api.WriteOptions{}).WithContext(ctx)
-	var errs []error
-	if a.visible {
-		if _, err := a.api.KV().Delete(a.key, opts); err != nil {
-			errs = append(errs, fmt.Errorf("delete key %s: %w", a.key, err))
-		}
-	}
-	if _, err := a.api.Session().Destroy(a.session, opts); err != nil {
-		errs = append(errs, fmt.Errorf("destroy session %s: %w", a.session, err))
-	}
-	return errors.Join(errs...)
 }

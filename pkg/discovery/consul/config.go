@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
 	"log/slog"
+
+	"imagemill/pkg/discovery"
 )
 
 // Config says which registry to use and how patiently. Fields that are zero take
@@ -16,19 +19,35 @@ import (
 type Config struct {
 	// Address is the registry's URL, http://host:port or https://host:port.
 	Address string
+	// Others are further nodes of the same registry. One node is used at a time; when
+	// it fails, another is.
+	Others []string
 	// Token goes along with every request as X-Consul-Token; may be empty.
 	Token string
+	// Datacenter is whose registry is meant, empty for the node's own. Instances can
+	// be announced in the node's own only, since their sessions belong to it.
+	Datacenter string
+	// TLS is for https addresses.
+	TLS TLS
+	// Catalog, if not nil, enters instances in the service catalogue as well.
+	Catalog *Catalog
 	// Prefix is the folder of keys that instances live in, without slashes at its
 	// ends. Two suites in one registry use two prefixes.
 	Prefix string
+	// Settings is the folder of keys that the shared settings live in, likewise.
+	Settings string
 	// TTL is how long an instance stays visible after its process was killed. Its
 	// session is renewed three times in that time. A real Consul takes 10 s to
 	// 24 h, and may let a session live for up to twice its TTL.
 	TTL time.Duration
 	// Wait is how long a watch asks the registry to hold a query open, at most
-	// 10 minutes with a real Consul.
+	// 10 minutes with a real Consul. It is also how long a watch may go on believing
+	// in a registry that has stopped without closing its connections, as long as
+	// nothing is announced through the same Registry.
 	Wait time.Duration
-	// CallTimeout bounds each call but the long polls.
+	// CallTimeout bounds each call but the long polls. Where a third of the TTL is
+	// less, that counts for keeping an announcement, down to half a second: so there
+	// is time for another attempt.
 	CallTimeout time.Duration
 	// StopTimeout bounds the withdrawal when an announcement ends.
 	StopTimeout time.Duration
@@ -45,8 +64,9 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Prefix:      "services",
+		Settings:    strings.TrimSuffix(discovery.SettingsPrefix, "/"),
 		TTL:         10 * time.Second,
-		Wait:        5 * time.Minute,
+		Wait:        time.Minute,
 		CallTimeout: 5 * time.Second,
 		StopTimeout: 3 * time.Second,
 		BackoffMin:  100 * time.Millisecond,
@@ -59,11 +79,16 @@ func Defaults() Config {
 // config as it is, before defaults: zero is right wherever there is a default.
 func (c Config) Validate() error {
 	var errs []error
-	if u, err := url.Parse(c.Address); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		errs = append(errs, fmt.Errorf("address %q: want http://host:port or https://host:port", c.Address))
+	for _, a := range c.addresses() {
+		u, err := url.Parse(a)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+			errs = append(errs, fmt.Errorf("address %q: want http://host:port or https://host:port", a))
+		}
 	}
-	if strings.HasPrefix(c.Prefix, "/") || strings.HasSuffix(c.Prefix, "/") {
-		errs = append(errs, fmt.Errorf("prefix %q: want no slash at either end", c.Prefix))
+	for name, prefix := range map[string]string{"prefix": c.Prefix, "settings": c.Settings} {
+		if strings.HasPrefix(prefix, "/") || strings.HasSuffix(prefix, "/") {
+			errs = append(errs, fmt.Errorf("%s %q: want no slash at either end", name, prefix))
+		}
 	}
 	for _, d := range []struct {
 		name  string
@@ -82,12 +107,25 @@ func (c Config) Validate() error {
 	if c.Rate < 0 {
 		errs = append(errs, fmt.Errorf("rate %g: want more than 0 queries a second", c.Rate))
 	}
+	if c.Catalog != nil && (c.Catalog.Reap < 0 || !ValidCatalogPrefix(c.Catalog.Prefix)) {
+		errs = append(errs, fmt.Errorf("catalogue prefix %q, reap %s: want letters, digits and '-', and no negative time", c.Catalog.Prefix, c.Catalog.Reap))
+	}
 	return errors.Join(errs...)
 }
+
+// catalogPrefix keeps the names usable for Consul's DNS.
+var catalogPrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*)?$`)
+
+// ValidCatalogPrefix tells whether a Catalog may have the prefix: letters, digits
+// and "-", or nothing.
+func ValidCatalogPrefix(prefix string) bool { return catalogPrefix.MatchString(prefix) }
+
+func (c Config) addresses() []string { return append([]string{c.Address}, c.Others...) }
 
 func (c Config) withDefaults() Config {
 	d := Defaults()
 	orDefault(&c.Prefix, d.Prefix)
+	orDefault(&c.Settings, d.Settings)
 	orDefault(&c.TTL, d.TTL)
 	orDefault(&c.Wait, d.Wait)
 	orDefault(&c.CallTimeout, d.CallTimeout)

@@ -13,7 +13,19 @@
 // and keep their pace under a rate limit. A value that is no instance is skipped
 // and logged.
 //
-// The package does not need a Consul agent, health checks or the service catalog.
+// The shared settings are plain values below config/, so that any Consul tool can
+// change them; who did is known of those that PutSetting wrote.
+//
+// The package does not need a Consul agent, health checks or the service catalogue.
+// Where there is an agent, [Catalog] shows it the instances too.
+//
+// With access control a token needs to write keys below the prefix and sessions,
+// and services for the catalogue:
+//
+//	key_prefix "services/" { policy = "write" }
+//	key_prefix "config/" { policy = "write" }
+//	session_prefix "" { policy = "write" }
+//	service_prefix "" { policy = "write" }
 package consul
 
 import (
@@ -21,7 +33,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"time"
 
@@ -30,15 +41,20 @@ import (
 	"imagemill/pkg/discovery"
 )
 
-// Registry announces and watches instances in one Consul. Make one with New.
+// Registry announces and watches instances in one Consul, and keeps the shared
+// settings. Make one with New.
 type Registry struct {
-	cfg  Config
-	log  *slog.Logger
-	http *http.Client
-	api  *api.Client
+	cfg   Config
+	log   *slog.Logger
+	http  *http.Client
+	nodes *nodes
+	api   *api.Client
 }
 
-var _ discovery.Registry = (*Registry)(nil)
+var (
+	_ discovery.Registry      = (*Registry)(nil)
+	_ discovery.SettingsStore = (*Registry)(nil)
+)
 
 // New checks the config and assembles a Registry; it does not call the registry.
 // The error names each wrong field.
@@ -46,31 +62,14 @@ func New(cfg Config, deps Deps) (*Registry, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("consul registry: %w", err)
 	}
-	r := &Registry{cfg: cfg.withDefaults(), log: deps.Log, http: deps.HTTPClient}
+	r := &Registry{cfg: cfg.withDefaults(), log: deps.Log}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	if r.http == nil {
-		r.http = &http.Client{Transport: newTransport(r.cfg)}
-	}
-	client, err := api.NewClient(&api.Config{Address: cfg.Address, Token: cfg.Token, HttpClient: r.http})
-	if err != nil {
+	if err := r.connect(deps.HTTPClient); err != nil {
 		return nil, fmt.Errorf("consul registry: %w", err)
 	}
-	r.api = client
 	return r, nil
-}
-
-// newTransport has a connection for every parked poll, and no limit on how long
-// an answer may take: each call has its own deadline.
-func newTransport(cfg Config) *http.Transport {
-	dialer := &net.Dialer{Timeout: cfg.CallTimeout, KeepAlive: 15 * time.Second}
-	return &http.Transport{
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: cfg.CallTimeout,
-		MaxIdleConnsPerHost: 16,
-		IdleConnTimeout:     90 * time.Second,
-	}
 }
 
 // Close drops idle connections. Call it when all announcements and watches have

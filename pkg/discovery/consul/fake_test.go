@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -28,7 +30,13 @@ type fake struct {
 	token    string // of the last request
 	made     int    // sessions, ever
 	restores int
-	parked   int // polls that wait
+	parked   int           // polls that wait
+	cut      int           // acquires to carry out without an answer
+	frozen   chan struct{} // not nil: nothing is answered until it is closed
+	query    string        // of the last request
+	renewals int
+	conns    atomic.Int64 // ever made
+	unknown  atomic.Int64 // requests for what a fake does not have
 }
 
 type pair struct {
@@ -47,30 +55,55 @@ type session struct {
 }
 
 func startFake(t *testing.T) *fake {
-	f := &fake{index: 10, keys: map[string]*pair{}, sessions: map[string]*session{}, changed: make(chan struct{})}
+	f := newFake()
+	f.srv = httptest.NewUnstartedServer(f.handler())
+	f.srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			f.conns.Add(1)
+		}
+	}
+	f.srv.Start()
+	t.Cleanup(f.close)
+	return f
+}
+
+func newFake() *fake {
+	return &fake{index: 10, keys: map[string]*pair{}, sessions: map[string]*session{}, changed: make(chan struct{})}
+}
+
+func (f *fake) close() {
+	f.forget()
+	f.outage()
+	f.srv.Close()
+}
+
+func (f *fake) handler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { f.unknown.Add(1); http.NotFound(w, r) })
 	mux.HandleFunc("GET /v1/kv/{key...}", f.get)
 	mux.HandleFunc("PUT /v1/kv/{key...}", f.put)
 	mux.HandleFunc("DELETE /v1/kv/{key...}", f.delete)
 	mux.HandleFunc("PUT /v1/session/create", f.create)
 	mux.HandleFunc("PUT /v1/session/renew/{id}", f.renew)
 	mux.HandleFunc("PUT /v1/session/destroy/{id}", f.destroy)
-	f.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		down := f.down
-		f.token = r.Header.Get("X-Consul-Token")
+		f.token, f.query = r.Header.Get("X-Consul-Token"), r.URL.RawQuery
+		frozen := f.frozen
 		f.mu.Unlock()
+		if frozen != nil {
+			select {
+			case <-frozen:
+			case <-r.Context().Done():
+				return
+			}
+		}
 		if down {
 			panic(http.ErrAbortHandler)
 		}
 		mux.ServeHTTP(w, r)
-	}))
-	t.Cleanup(func() {
-		f.forget()
-		f.outage()
-		f.srv.Close()
 	})
-	return f
 }
 
 // touch moves the index; the lock is held.
@@ -145,7 +178,26 @@ func (f *fake) put(w http.ResponseWriter, r *http.Request) {
 	}
 	f.touch()
 	f.keys[key] = &pair{Key: key, Value: value, Session: owner, CreateIndex: f.index, ModifyIndex: f.index}
+	if owner != "" && f.cut > 0 {
+		f.cut--
+		panic(http.ErrAbortHandler)
+	}
 	fmt.Fprint(w, "true")
+}
+
+// freeze lets nothing be answered, and keeps the connections, as a process that is
+// stopped does; what is parked already stays so too.
+func (f *fake) freeze() (thaw func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	frozen := make(chan struct{})
+	f.frozen = frozen
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.frozen = nil
+		close(frozen)
+	}
 }
 
 func (f *fake) delete(w http.ResponseWriter, r *http.Request) {
@@ -180,6 +232,7 @@ func (f *fake) create(w http.ResponseWriter, r *http.Request) {
 func (f *fake) renew(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.renewals++
 	s := f.sessions[r.PathValue("id")]
 	if s == nil {
 		w.WriteHeader(http.StatusNotFound)
@@ -187,6 +240,12 @@ func (f *fake) renew(w http.ResponseWriter, r *http.Request) {
 	}
 	s.expiry.Reset(s.ttl)
 	fmt.Fprintf(w, `[{"ID":%q,"TTL":%q}]`, s.ID, s.TTL)
+}
+
+func (f *fake) renewed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.renewals
 }
 
 func (f *fake) destroy(w http.ResponseWriter, r *http.Request) {

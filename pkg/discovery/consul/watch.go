@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/hashicorp/consul/api"
 	"golang.org/x/time/rate"
@@ -17,20 +16,25 @@ import (
 // Watch follows the service's folder by long polls until ctx is done.
 func (r *Registry) Watch(ctx context.Context, service string) <-chan []discovery.Instance {
 	ch := make(chan []discovery.Instance, 1)
-	w := &watch{
-		Registry: r, folder: r.folder(service), out: ch,
-		limit: rate.NewLimiter(rate.Limit(r.cfg.Rate), max(1, int(r.cfg.Rate))),
-		log:   r.log.With("watched", r.folder(service)),
-	}
-	go w.run(ctx)
+	w := r.newWatch(r.folder(service))
+	w.take = func(pairs api.KVPairs) { discovery.Offer(ch, w.instances(pairs)) }
+	go func() {
+		defer close(ch)
+		w.run(ctx)
+	}()
 	return ch
+}
+
+// newLimiter keeps one loop of queries to the rate that is allowed.
+func (r *Registry) newLimiter() *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(r.cfg.Rate), max(1, int(r.cfg.Rate)))
 }
 
 // watch is one folder and where its polls have got to.
 type watch struct {
 	*Registry
 	folder string
-	out    chan []discovery.Instance
+	take   func(api.KVPairs) // is given all that the folder holds when it has changed
 	limit  *rate.Limiter
 	log    *slog.Logger
 
@@ -39,8 +43,15 @@ type watch struct {
 	hash  [sha256.Size]byte // of what was delivered last
 }
 
+func (r *Registry) newWatch(folder string) *watch {
+	return &watch{
+		Registry: r, folder: folder,
+		limit: r.newLimiter(),
+		log:   r.log.With("watched", folder),
+	}
+}
+
 func (w *watch) run(ctx context.Context) {
-	defer close(w.out)
 	retry := w.newBackoff()
 	for {
 		if err := w.limit.Wait(ctx); err != nil {
@@ -65,7 +76,11 @@ func (w *watch) run(ctx context.Context) {
 
 // poll waits for the folder to change and delivers it if it did.
 func (w *watch) poll(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.patience())
+	wait := w.cfg.Wait
+	if w.index == 0 {
+		wait = 0
+	}
+	ctx, cancel := w.parked(ctx, wait, w.cfg.CallTimeout)
 	defer cancel()
 	opts := &api.QueryOptions{WaitIndex: w.index, WaitTime: w.cfg.Wait}
 	pairs, meta, err := w.api.KV().List(w.folder, opts.WithContext(ctx))
@@ -75,15 +90,6 @@ func (w *watch) poll(ctx context.Context) error {
 	w.advance(meta.LastIndex)
 	w.deliver(pairs)
 	return nil
-}
-
-// patience is a little more than the registry will take to answer: a Consul adds
-// up to a sixteenth to the wait, so that not all polls end together.
-func (w *watch) patience() time.Duration {
-	if w.index == 0 {
-		return w.cfg.CallTimeout
-	}
-	return w.cfg.Wait + w.cfg.Wait/16 + w.cfg.CallTimeout
 }
 
 // advance takes over the registry's index. One that went backwards means that the
@@ -106,6 +112,11 @@ func (w *watch) deliver(pairs api.KVPairs) {
 		return
 	}
 	w.seen, w.hash = true, hash
+	w.take(pairs)
+}
+
+// instances reads a set and leaves out what is none.
+func (w *watch) instances(pairs api.KVPairs) []discovery.Instance {
 	set := make([]discovery.Instance, 0, len(pairs))
 	for _, pair := range pairs {
 		in, err := w.decode(pair)
@@ -115,7 +126,7 @@ func (w *watch) deliver(pairs api.KVPairs) {
 		}
 		set = append(set, in)
 	}
-	discovery.Offer(w.out, discovery.Sort(set))
+	return discovery.Sort(set)
 }
 
 // decode reads an instance and refuses one that stands in a foreign place.
@@ -133,6 +144,8 @@ func (w *watch) decode(pair *api.KVPair) (discovery.Instance, error) {
 	return in, nil
 }
 
+// digest is the same for the same keys with the same values. The indexes do not
+// count: those of the keys of instances move with every new session.
 func digest(pairs api.KVPairs) [sha256.Size]byte {
 	h := sha256.New()
 	for _, pair := range pairs {
