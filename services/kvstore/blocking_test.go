@@ -3,6 +3,8 @@ package kvstore
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -108,12 +110,13 @@ func TestBlockingEndsWithItsWait(t *testing.T) {
 	assert.GreaterOrEqual(t, took, 100*time.Millisecond)
 	assert.Less(t, took, 5*time.Second)
 
-	c := &call{q: map[string][]string{"wait": {"1h"}}}
+	req := httptest.NewRequest(http.MethodGet, "/", nil)
+	c := &call{r: req, q: map[string][]string{"wait": {"1h"}}}
 	q, err := c.readQuery()
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, q.wait, maxWait)
 	assert.LessOrEqual(t, q.wait, maxWait+maxWait/waitJitter)
-	c = &call{}
+	c = &call{r: req}
 	q, err = c.readQuery()
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, q.wait, defaultWait)

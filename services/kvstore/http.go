@@ -2,7 +2,6 @@ package kvstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -35,9 +33,13 @@ func consulError(format string, args ...any) error {
 
 // call is one request with its parsed query.
 type call struct {
+	s *Service
 	w http.ResponseWriter
 	r *http.Request
 	q url.Values
+
+	// relayState is for what is passed on to another node.
+	relayState
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
@@ -56,9 +58,18 @@ func (c *call) number(name string) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(c.q.Get(name), 10, 64)
 	if err != nil {
-		return 0, badRequest("Invalid %s: %v", name, err)
+		return 0, consulError("%v", err)
 	}
 	return n, nil
+}
+
+// known refuses a request for another datacenter. As in Consul, that is the last
+// thing to be looked at before the request is carried out.
+func (c *call) known() error {
+	if dc := c.q.Get("dc"); dc != "" && dc != c.s.cfg.Datacenter {
+		return consulError("No path to datacenter")
+	}
+	return nil
 }
 
 // Routes adds the Consul API. Every route answers errors in Consul's plain
@@ -66,13 +77,13 @@ func (c *call) number(name string) (uint64, error) {
 // DELETE, session renew and destroy may be repeated, the others may not.
 func (s *Service) Routes(e *echo.Echo) {
 	get, put := []string{http.MethodGet}, []string{http.MethodPut}
+	handlers := map[string]echo.HandlerFunc{}
 	for _, route := range []struct {
 		path    string
 		methods []string
 		handle  func(*call) error
 	}{
-		{"/v1/kv", []string{"GET", "PUT", "POST", "DELETE"}, s.handleKV},
-		{"/v1/kv/*", []string{"GET", "PUT", "POST", "DELETE"}, s.handleKV},
+		{"/v1/kv/*", []string{http.MethodGet, http.MethodPut, http.MethodDelete}, s.handleKV},
 		{"/v1/txn", put, s.handleTxn},
 		{"/v1/session/create", put, s.sessionCreate},
 		{"/v1/session/destroy/*", put, s.sessionDestroy},
@@ -84,9 +95,24 @@ func (s *Service) Routes(e *echo.Echo) {
 		{"/v1/status/peers", get, s.statusPeers},
 		{"/v1/agent/self", get, s.agentSelf},
 		{"/v1/agent/members", get, s.agentMembers},
+		{"/v1/agent/leave", put, s.agentLeave},
+		{"/v1/agent/force-leave/*", put, s.agentForceLeave},
+		{standingPath, get, s.standing},
 	} {
-		e.Any(route.path, s.adapt(route.methods, route.handle))
+		h := s.adapt(route.methods, route.handle)
+		e.Any(route.path, h)
+		e.RouteNotFound(route.path, h) // methods that nobody has heard of
+		handlers[route.path] = h
 	}
+	for _, folder := range folders() {
+		e.Any(folder, func(c echo.Context) error { return redirect(c, folder+"/") })
+	}
+	e.RouteNotFound("/*", func(c echo.Context) error {
+		if h := handlers[c.Request().URL.Path]; h != nil {
+			return h(c)
+		}
+		return unknownPath(c)
+	})
 }
 
 // Handler gives the API on its own, without the operating endpoints and checks
@@ -97,39 +123,42 @@ func (s *Service) Handler() http.Handler {
 	return e
 }
 
-// adapt is the one place that parses the query, refuses methods, and writes and
-// logs errors.
+// adapt is the one place that refuses paths and methods, parses the query, and
+// writes and logs errors.
 func (s *Service) adapt(methods []string, handle func(*call) error) echo.HandlerFunc {
-	allow := strings.Join(append([]string{"OPTIONS"}, methods...), ",")
+	allow := strings.Join(append([]string{http.MethodOptions}, methods...), ",")
 	return func(ec echo.Context) error {
 		w, r := ec.Response(), ec.Request()
-		if r.Method == http.MethodOptions {
-			w.Header().Set("Allow", allow)
-			w.WriteHeader(http.StatusOK)
+		if refused, err := misplaced(ec); refused {
+			return err
+		}
+		// Every answer of Consul's API says so.
+		w.Header()["Vary"] = []string{"Accept-Encoding"}
+		w.Header()["X-Consul-Default-Acl-Policy"] = []string{"allow"}
+		q, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
 			return nil
 		}
-		c := &call{w: w, r: r, q: r.URL.Query()}
-		err := s.known(c)
-		if !slices.Contains(methods, r.Method) {
+		// DESIGN promises POST on keys; Consul does not know it, and shows it to nobody.
+		allowed := slices.Contains(methods, r.Method) || len(methods) > 1 && r.Method == http.MethodPost
+		if !allowed {
 			w.Header().Set("Allow", allow)
-			err = &httpError{http.StatusMethodNotAllowed, fmt.Sprintf("method %s not allowed", r.Method)}
 		}
-		if err == nil {
-			err = handle(c)
+		c := &call{s: s, w: w, r: r, q: q}
+		switch {
+		case allowed:
+			err = s.dispatch(c, handle)
+		case r.Method == http.MethodOptions:
+			w.WriteHeader(http.StatusOK)
+		default:
+			err = &httpError{http.StatusMethodNotAllowed, fmt.Sprintf("method %s not allowed", r.Method)}
 		}
 		if err != nil && !w.Committed {
 			s.writeError(c, err)
 		}
 		return nil
 	}
-}
-
-// known refuses a request for another datacenter.
-func (s *Service) known(c *call) error {
-	if dc := c.q.Get("dc"); dc != "" && dc != s.cfg.Datacenter {
-		return consulError("No path to datacenter")
-	}
-	return nil
 }
 
 func (s *Service) writeError(c *call, err error) {
@@ -144,56 +173,5 @@ func (s *Service) writeError(c *call, err error) {
 		s.log.Error("request failed", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
 		he = &httpError{http.StatusInternalServerError, err.Error()}
 	}
-	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	c.w.WriteHeader(he.status)
-	// A client that is gone by now is nobody's concern.
-	_, _ = c.w.Write([]byte(he.text))
-}
-
-// json answers 200 with v, indented when the client asks for ?pretty.
-func (c *call) json(v any) error { return c.jsonStatus(http.StatusOK, v) }
-
-func (c *call) jsonStatus(status int, v any) error {
-	var b []byte
-	var err error
-	if c.has("pretty") {
-		b, err = json.MarshalIndent(v, "", "    ")
-		b = append(b, '\n')
-	} else {
-		b, err = json.Marshal(v)
-	}
-	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	c.w.Header().Set("Content-Type", "application/json")
-	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	c.w.WriteHeader(status)
-	_, _ = c.w.Write(b)
-	return nil
-}
-
-// meta sets the headers that every read carries. A leader's contact with the
-// leader is always now.
-func (c *call) meta(index uint64, leads bool) {
-	h := c.w.Header()
-	h.Set("X-Consul-Index", strconv.FormatUint(max(index, 1), 10))
-	c.contact(leads)
-}
-
-func (c *call) contact(leads bool) {
-	h := c.w.Header()
-	h.Set("X-Consul-Knownleader", strconv.FormatBool(leads))
-	h.Set("X-Consul-Lastcontact", "0")
-}
-
-// parseWait reads a duration as Go writes it; a negative one counts as none.
-func parseWait(text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, badRequest("Invalid wait time")
-	}
-	return max(d, 0), nil
+	c.send(he.status, "text/plain; charset=utf-8", []byte(he.text))
 }

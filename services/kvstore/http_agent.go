@@ -57,8 +57,11 @@ func (s *Service) agentSelf(c *call) error {
 	})
 }
 
-// agentMembers answers the members of the cluster: this node.
+// agentMembers answers the members of the cluster; alone, that is this node.
 func (s *Service) agentMembers(c *call) error {
+	if all := s.clusterMembers(); len(all) > 0 {
+		return c.json(all)
+	}
 	id := ""
 	if m := s.node.member.Load(); m != nil {
 		id = string(m.id)
@@ -68,6 +71,9 @@ func (s *Service) agentMembers(c *call) error {
 
 // self is this node as a member. Status 1 is "alive".
 func (s *Service) self(id string) map[string]any {
+	if m := s.clusterMember(s.cfg.NodeName); m != nil {
+		return m
+	}
 	host, port, _ := net.SplitHostPort(string(loopbackAddr))
 	number, _ := strconv.Atoi(port)
 	return map[string]any{

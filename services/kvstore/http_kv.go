@@ -6,38 +6,43 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 )
 
 // handleKV serves /v1/kv/{key}: services, operators and consul's tools call it.
-// The key is all of the decoded path behind the prefix, of any bytes.
+// The key is all of the decoded path behind the prefix. Even a write is refused
+// when the parameters of a read are wrong, as in Consul.
 func (s *Service) handleKV(c *call) error {
-	key := c.rest("/v1/kv")
-	if len(key) > 0 {
-		key = key[1:]
+	key := c.rest("/v1/kv/")
+	q, err := c.readQuery()
+	if err != nil {
+		return err
 	}
-	switch {
-	case c.r.Method == http.MethodGet && c.has("keys"):
-		return s.kvKeys(c, key)
-	case c.r.Method == http.MethodGet && c.has("recurse"):
-		return s.kvList(c, key)
-	case c.r.Method == http.MethodDelete && c.has("recurse"):
-		return s.kvDelete(c, key)
-	case key == "":
-		return badRequest("Missing key name")
-	case c.r.Method == http.MethodGet:
-		return s.kvGet(c, key)
-	case c.r.Method == http.MethodDelete:
+	switch c.r.Method {
+	case http.MethodGet:
+		switch {
+		case c.has("keys"):
+			return s.kvKeys(c, q, key)
+		case c.has("recurse"):
+			return s.kvList(c, q, key)
+		}
+		return s.kvGet(c, q, key)
+	case http.MethodDelete:
 		return s.kvDelete(c, key)
 	default:
 		return s.kvPut(c, key)
 	}
 }
 
+// missingKey is the answer to a call that needs a key.
+func missingKey() error { return badRequest("Missing key name") }
+
 // kvGet answers one entry in a list, its bytes for ?raw, or 404 without a body.
-func (s *Service) kvGet(c *call, key string) error {
+func (s *Service) kvGet(c *call, q query, key string) error {
+	if key == "" {
+		return missingKey()
+	}
 	var e *Entry
-	err := s.answer(c, func() *waiter { return s.node.fsm.kv.watch(key, false) }, func(v *view) (ix indexes) {
+	err := s.answer(c, q, func() *waiter { return s.node.fsm.kv.watch(key, false) }, func(v *view) (ix indexes) {
 		e, ix = v.get(key)
 		return ix
 	})
@@ -51,20 +56,17 @@ func (s *Service) kvGet(c *call, key string) error {
 		return c.json([]*Entry{e})
 	}
 	h := c.w.Header()
-	h.Set("Content-Length", strconv.Itoa(len(e.Value)))
 	// Whoever opens this in a browser must not run what somebody stored.
-	h.Set("Content-Type", "text/plain")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "sandbox")
-	c.w.WriteHeader(http.StatusOK)
-	_, _ = c.w.Write(e.Value)
+	c.send(http.StatusOK, "text/plain", e.Value)
 	return nil
 }
 
 // kvList answers all entries with a prefix, or 404 if there are none.
-func (s *Service) kvList(c *call, prefix string) error {
+func (s *Service) kvList(c *call, q query, prefix string) error {
 	var entries []*Entry
-	err := s.answer(c, func() *waiter { return s.node.fsm.kv.watch(prefix, true) }, func(v *view) (ix indexes) {
+	err := s.answer(c, q, func() *waiter { return s.node.fsm.kv.watch(prefix, true) }, func(v *view) (ix indexes) {
 		entries, ix = v.list(prefix)
 		return ix
 	})
@@ -80,13 +82,13 @@ func (s *Service) kvList(c *call, prefix string) error {
 
 // kvKeys answers the names of all entries with a prefix; 404 if there are none,
 // but an empty list for the empty prefix.
-func (s *Service) kvKeys(c *call, prefix string) error {
+func (s *Service) kvKeys(c *call, q query, prefix string) error {
 	separator := c.q.Get("separator")
-	if separator == "" {
-		separator = c.q.Get("separator") // Consul's old misspelling
+	if !c.has("separator") {
+		separator = c.q.Get("seperator") //nolint:misspell // Consul's old spelling
 	}
 	var names []string
-	err := s.answer(c, func() *waiter { return s.node.fsm.kv.watch(prefix, true) }, func(v *view) (ix indexes) {
+	err := s.answer(c, q, func() *waiter { return s.node.fsm.kv.watch(prefix, true) }, func(v *view) (ix indexes) {
 		names, ix = v.keys(prefix, separator)
 		return ix
 	})
@@ -103,6 +105,9 @@ func (s *Service) kvKeys(c *call, prefix string) error {
 // kvPut writes the body, at most MaxValue bytes, and answers true, or false
 // where ?cas, ?acquire or ?release did not allow it.
 func (s *Service) kvPut(c *call, key string) error {
+	if key == "" {
+		return missingKey()
+	}
 	if err := c.exclusive("cas", "acquire", "release"); err != nil {
 		return err
 	}
@@ -138,6 +143,8 @@ func (s *Service) kvDelete(c *call, key string) error {
 	switch {
 	case c.has("recurse"):
 		o.Verb = verbDeleteTree
+	case key == "":
+		return missingKey()
 	case c.has("cas"):
 		o.Verb = verbDeleteCAS
 		if o.Index, err = c.number("cas"); err != nil {
@@ -148,12 +155,15 @@ func (s *Service) kvDelete(c *call, key string) error {
 }
 
 func (s *Service) write(c *call, o Op) error {
+	if err := c.known(); err != nil {
+		return err
+	}
 	out, err := s.node.propose(c.ctx(), &command{kind: commandKV, ops: []Op{o}})
 	if err != nil {
 		return err
 	}
 	if out.err != nil {
-		return consulError("%v", out.err)
+		return consulError("raft apply failed: %v", out.err)
 	}
 	return c.json(out.ok)
 }
@@ -167,7 +177,7 @@ func (c *call) exclusive(names ...string) error {
 		}
 	}
 	if found > 1 {
-		return badRequest("Conflicting flags: %v\n", c.q.Encode())
+		return badRequest("Conflicting flags: %s", c.q.Encode())
 	}
 	return nil
 }

@@ -1,15 +1,13 @@
 package kvstore
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
-)
 
-// txnOp is one operation as clients send it. Only KV operations exist here.
-type txnOp struct {
-	KV *Op
-}
+	"github.com/hashicorp/consul/api"
+)
 
 // txnResult is one entry of a transaction's answer.
 type txnResult struct {
@@ -19,6 +17,18 @@ type txnResult struct {
 type txnResponse struct {
 	Results []txnResult
 	Errors  []TxnError
+	*txnMeta
+}
+
+// txnMeta is what Consul adds to the answer of a transaction that only reads.
+type txnMeta struct {
+	Index                 uint64
+	LastContact           int64
+	KnownLeader           bool
+	ConsistencyLevel      string
+	NotModified           bool
+	Backend               int
+	ResultsFilteredByACLs bool
 }
 
 // handleTxn carries out up to 64 operations as one: all of them, or none and
@@ -28,33 +38,50 @@ func (s *Service) handleTxn(c *call) error {
 	if err != nil {
 		return err
 	}
-	var out outcome
+	var out *outcome
+	var meta *txnMeta
 	if writes {
-		got, err := s.node.propose(c.ctx(), &command{kind: commandTxn, ops: ops})
-		if err != nil {
+		if err := c.known(); err != nil {
 			return err
 		}
-		if got.err != nil {
-			return got.err
+		out, err = s.node.propose(c.ctx(), &command{kind: commandTxn, ops: ops})
+		if err == nil {
+			err = out.err
 		}
-		out = *got
 	} else {
-		q, err := c.readQuery()
-		if err != nil {
-			return err
-		}
-		v, err := s.state(c, q)
-		if err != nil {
-			return err
-		}
-		out.results, out.failures = v.begin(v.applied, s.node.now()).transact(ops)
-		c.contact(s.node.lead.isOpen())
+		out, meta, err = s.readOnly(c, ops)
 	}
-	return out.write(c)
+	if err != nil {
+		return err
+	}
+	return out.write(c, meta)
 }
 
-func (o *outcome) write(c *call) error {
-	resp := txnResponse{Errors: o.failures}
+// readOnly carries out operations that change nothing.
+func (s *Service) readOnly(c *call, ops []Op) (*outcome, *txnMeta, error) {
+	q, err := c.readQuery()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.known(); err != nil {
+		return nil, nil, err
+	}
+	v, err := s.state(c, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, meta := &outcome{failures: missingKeys(ops)}, &txnMeta{}
+	// As in Consul, what is refused unread tells of no leader.
+	if len(out.failures) == 0 {
+		out.results, out.failures = v.begin(v.applied, s.node.now()).transact(ops)
+		meta.Index, meta.KnownLeader = 1, s.node.lead.isOpen()
+	}
+	c.contact(meta.KnownLeader)
+	return out, meta, nil
+}
+
+func (o *outcome) write(c *call, meta *txnMeta) error {
+	resp := txnResponse{Errors: o.failures, txnMeta: meta}
 	if len(o.failures) > 0 {
 		return c.jsonStatus(http.StatusConflict, resp)
 	}
@@ -71,8 +98,11 @@ func readTxn(c *call) (ops []Op, writes bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	var in []txnOp
-	if err := json.Unmarshal(body, &in); err != nil {
+	// The client's own types: what they cannot be read into is told as Consul tells it.
+	var in api.TxnOps
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&in); err != nil {
 		return nil, false, badRequest("Failed to parse body: %v", err)
 	}
 	if len(in) > maxTxnOps {
@@ -80,12 +110,17 @@ func readTxn(c *call) (ops []Op, writes bool, err error) {
 			fmt.Sprintf("Transaction contains too many operations (%d > %d)", len(in), maxTxnOps)}
 	}
 	for _, o := range in {
-		if o.KV == nil {
+		switch {
+		case o == nil || o.Node != nil || o.Service != nil || o.Check != nil:
 			return nil, false, badRequest("Failed to parse body: only KV operations are known here")
+		case o.KV == nil: // Consul skips an operation that is none
+			continue
 		}
-		o.KV.Value = emptyToNil(o.KV.Value)
-		ops = append(ops, *o.KV)
-		writes = writes || o.KV.Verb.writes()
+		kv := o.KV
+		ops = append(ops, Op{
+			Verb: Verb(kv.Verb), Key: kv.Key, Value: emptyToNil(kv.Value), Flags: kv.Flags, Index: kv.Index, Session: kv.Session,
+		})
+		writes = writes || Verb(kv.Verb).writes()
 	}
 	return ops, writes, nil
 }

@@ -14,6 +14,9 @@ const proposeTimeout = 10 * time.Second
 
 // leader waits until this node leads, within the configured time.
 func (n *node) leader(ctx context.Context) (*raft.Raft, error) {
+	if n.cluster != nil {
+		return n.leaderAmong(ctx)
+	}
 	if !n.lead.isOpen() {
 		wait, cancel := context.WithTimeout(ctx, n.cfg.LeaderWait)
 		defer cancel()
@@ -27,9 +30,35 @@ func (n *node) leader(ctx context.Context) (*raft.Raft, error) {
 	return n.member.Load().raft, nil
 }
 
+// leaderAmong does not wait for more than taking over: with others about, one of
+// them may lead, and then it is up to the caller to go there.
+func (n *node) leaderAmong(ctx context.Context) (*raft.Raft, error) {
+	for {
+		changed, m := n.cluster.changed.next(), n.member.Load()
+		switch {
+		case m == nil || n.cluster.resigned.Load():
+			return nil, ErrNoLeader
+		case n.lead.isOpen():
+			return m.raft, nil
+		case m.raft.State() != raft.Leader:
+			return nil, ErrNoLeader
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // propose writes a command to the log and gives its outcome. An error means
 // that it may or may not be carried out, but for ErrNoLeader, which means not.
 func (n *node) propose(ctx context.Context, c *command) (*outcome, error) {
+	if n.cluster != nil {
+		// A leader that resigns waits for what it has begun.
+		n.cluster.writing.RLock()
+		defer n.cluster.writing.RUnlock()
+	}
 	r, err := n.leader(ctx)
 	if err != nil {
 		return nil, err
@@ -46,7 +75,7 @@ func (n *node) apply(r *raft.Raft, c *command) (*outcome, error) {
 	}
 	f := r.Apply(b, proposeTimeout)
 	if err := f.Error(); err != nil {
-		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrRaftShutdown) {
+		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
 			return nil, ErrNoLeader
 		}
 		return nil, fmt.Errorf("write to the log: %w", err)
@@ -63,6 +92,9 @@ func (n *node) verify(ctx context.Context) error {
 	r, err := n.leader(ctx)
 	if err != nil {
 		return err
+	}
+	if n.cluster != nil {
+		return n.prove(ctx)
 	}
 	if err := r.VerifyLeader().Error(); err != nil {
 		return ErrNoLeader
@@ -87,7 +119,7 @@ func (n *node) createSession(ctx context.Context, s *Session) error {
 
 // destroySession ends a session; an unknown one is no error.
 func (n *node) destroySession(ctx context.Context, id string) error {
-	if _, err := n.leader(ctx); err != nil {
+	if err := n.settled(ctx); err != nil {
 		return err
 	}
 	if n.fsm.current().session(id) == nil {
@@ -104,7 +136,7 @@ func (n *node) destroySession(ctx context.Context, id string) error {
 // renewSession gives a session its whole TTL again. It returns nil, without an
 // error, for one that is unknown or has expired.
 func (n *node) renewSession(ctx context.Context, id string) (*Session, error) {
-	if _, err := n.leader(ctx); err != nil {
+	if err := n.settled(ctx); err != nil {
 		return nil, err
 	}
 	s := n.fsm.current().session(id)

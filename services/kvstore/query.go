@@ -3,6 +3,7 @@ package kvstore
 import (
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,24 +27,62 @@ type query struct {
 // readQuery reads the parameters; what is malformed is the client's fault.
 func (c *call) readQuery() (query, error) {
 	q := query{consistent: c.has("consistent"), stale: c.has("stale")}
+	if text := c.q.Get("max_stale"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return q, badRequest("Invalid max_stale value %q", text)
+		}
+		q.stale = q.stale || d > 0
+	}
 	if q.consistent && q.stale {
 		return q, badRequest("Cannot specify ?stale with ?consistent, conflicting semantics.")
 	}
-	var err error
-	if q.wait, err = parseWait(c.q.Get("wait")); err != nil {
+	if c.has("cached") && q.consistent {
+		return q, badRequest("Cannot specify ?cached with ?consistent, conflicting semantics.")
+	}
+	if err := c.cacheControl(); err != nil {
 		return q, err
+	}
+	return q, q.readBlocking(c)
+}
+
+// readBlocking reads for which index to wait, and how long.
+func (q *query) readBlocking(c *call) (err error) {
+	if text := c.q.Get("wait"); text != "" {
+		if q.wait, err = time.ParseDuration(text); err != nil {
+			return badRequest("Invalid wait time")
+		}
 	}
 	if text := c.q.Get("index"); text != "" {
 		if q.index, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return q, badRequest("Invalid index")
+			return badRequest("Invalid index")
 		}
 	}
-	if q.wait == 0 {
+	if q.wait <= 0 {
 		q.wait = defaultWait
 	}
 	q.wait = min(q.wait, maxWait)
 	q.wait += rand.N(q.wait/waitJitter + 1)
-	return q, nil
+	return nil
+}
+
+// cacheControl refuses what Consul cannot read. Nothing is cached here, so what
+// it says has no effect.
+func (c *call) cacheControl() error {
+	header := c.r.Header.Get("Cache-Control")
+	if header == "" {
+		return nil
+	}
+	for part := range strings.SplitSeq(strings.ToLower(header), ",") {
+		name, seconds, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok || name != "max-age" && name != "stale-if-error" {
+			continue
+		}
+		if _, err := strconv.Atoi(seconds); err != nil {
+			return badRequest("Invalid Cache-Control header.")
+		}
+	}
+	return nil
 }
 
 // answer reads the state, and where the query carries an index waits for the
@@ -54,9 +93,8 @@ func (c *call) readQuery() (query, error) {
 //
 // On success the meta headers are set. read must leave its result where the
 // caller finds it; it is called again for every change of the key or prefix.
-func (s *Service) answer(c *call, w func() *waiter, read func(*view) indexes) error {
-	q, err := c.readQuery()
-	if err != nil {
+func (s *Service) answer(c *call, q query, w func() *waiter, read func(*view) indexes) error {
+	if err := c.known(); err != nil {
 		return err
 	}
 	if q.index == 0 {
@@ -85,7 +123,7 @@ func (s *Service) answerOnce(c *call, q query, w *waiter, read func(*view) index
 		return false, err
 	}
 	ix := read(v)
-	if ix.changed <= q.index && q.index <= max(v.applied, 1) {
+	if ix.changed <= q.index && (q.index <= max(v.applied, 1) || s.lags()) {
 		select {
 		case <-w.changed():
 			return false, nil
@@ -110,7 +148,7 @@ func (s *Service) state(c *call, q query) (*view, error) {
 			return nil, err
 		}
 	default:
-		if _, err := s.node.leader(c.ctx()); err != nil {
+		if err := s.node.settled(c.ctx()); err != nil {
 			return nil, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
+	"imagemill/pkg/discovery/settings"
 )
 
 // Deps is what a Service works with.
@@ -30,6 +31,8 @@ type Deps struct {
 	Listener net.Listener
 	// Metrics collects the service's metrics; nil makes a registry.
 	Metrics *prometheus.Registry
+	// Settings are the shared ones, as /config shows them; nil for none.
+	Settings *settings.Set
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -41,6 +44,7 @@ type Service struct {
 	log    *slog.Logger
 	node   *node
 	server *serve.Server
+	gzip   compressors
 	// draining gives the channel that ends a request's long poll.
 	draining func(context.Context) <-chan struct{}
 }
@@ -63,14 +67,19 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		cfg: cfg, deps: deps, log: deps.Log,
 		node: newNode(cfg, deps.Log, deps.Now), draining: serve.Draining,
 	}
+	s.node.version = deps.Version
 	var err error
 	s.server, err = serve.New(cfg.HTTP, serve.App{
 		Service: "kvstore", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: s.Routes, Ready: s.missing, Effective: config.Effective(cfg),
+		Registry: deps.Registry, Routes: s.Routes, Ready: s.missing, Effective: config.Effective(cfg), Settings: deps.Settings,
 		Listener: deps.Listener, PlainErrors: true, Metrics: deps.Metrics,
+		Secrets: []serve.Secret{{Setting: setting("GOSSIP_KEY"), Value: cfg.Cluster.GossipKey}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kvstore: %w", err)
+	}
+	if s.node.cluster != nil {
+		s.node.cluster.apiURL = s.server.URL
 	}
 	return s, nil
 }
@@ -85,13 +94,16 @@ func (s *Service) Run(ctx context.Context) error {
 	var g rungroup.Group
 	g.Add("raft", s.node.run)
 	g.Add("http", s.server.Run)
+	if s.node.cluster != nil {
+		g.Add("hand over", s.node.handOver)
+	}
 	return g.Run(ctx)
 }
 
 // missing names what the node lacks to be ready.
 func (s *Service) missing() []string {
 	var out []string
-	if !s.node.lead.isOpen() {
+	if !s.node.lead.isOpen() && !s.following() {
 		out = append(out, "raft leader")
 	}
 	if s.node.space != nil {

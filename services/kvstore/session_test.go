@@ -66,7 +66,7 @@ func TestSessionDefaults(t *testing.T) {
 	assert.Empty(t, info.NodeChecks)
 	for value, want := range map[any]time.Duration{
 		"15000ms": 15 * time.Second, "5s": 5 * time.Second, 5.0: 5 * time.Second, "0s": 0,
-		2e9: 2 * time.Second, -3.0: 0, "-3s": 0, 1e300: maxSessionTTL,
+		2e9: 2 * time.Second, -3.0: -3 * time.Second, 1e300: maxSessionTTL,
 	} {
 		got, err := lockDelay(value)
 		require.NoError(t, err)

@@ -175,7 +175,7 @@ func TestSessionWireFormat(t *testing.T) {
 
 func TestRaftMessagesReachTheLog(t *testing.T) {
 	var b bytes.Buffer
-	l := raftLogger(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelInfo})))
+	l := raftLogger(slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelInfo})), nil)
 	l.Info("daily business")
 	l.Warn("an election", "addr", raft.ServerAddress("x"), "timeout", 50*time.Millisecond)
 	l.Error("trouble", "error", errDisk, "peers", hclog.Fmt("%d of %d", 1, 3))

@@ -1,13 +1,13 @@
 package kvstore
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // transact carries out operations in order, each seeing those before it. Every
 // operation that fails is reported; with any failure the caller drops the stage.
 func (s *stage) transact(ops []Op) (results []*Entry, failures []TxnError) {
+	if failures = missingKeys(ops); len(failures) > 0 {
+		return nil, failures
+	}
 	for i, o := range ops {
 		got, err := s.step(o)
 		results = append(results, got...)
@@ -21,12 +21,20 @@ func (s *stage) transact(ops []Op) (results []*Entry, failures []TxnError) {
 	return results, nil
 }
 
+// missingKeys reports the operations that need a key and have none. Consul looks
+// at nothing else when there are any.
+func missingKeys(ops []Op) (failures []TxnError) {
+	for i, o := range ops {
+		if o.Key == "" && o.Verb != verbDeleteTree {
+			failures = append(failures, TxnError{OpIndex: i, What: "Must provide key"})
+		}
+	}
+	return failures
+}
+
 // step carries out one operation of a transaction and gives what its answer
 // shows: whole entries for reads, entries without value for everything else.
 func (s *stage) step(o Op) ([]*Entry, error) {
-	if o.Key == "" && o.Verb != verbDeleteTree && o.Verb != verbGetTree {
-		return nil, errors.New("Must provide key") //nolint:staticcheck // Consul's own words
-	}
 	switch o.Verb {
 	case verbGet, verbGetOrEmpty:
 		e := s.entry(o.Key)

@@ -28,16 +28,16 @@ func TestTxnAllOrNothing(t *testing.T) {
 	lock.KV.Session = sess
 
 	ok, resp := r.txn(
-		kvOp(api.KVSet, "new", "2"), lock, kvOp(api.KVGet, "new", ""), kvOp(api.KVGetTree, "", ""),
+		kvOp(api.KVSet, "new", "2"), lock, kvOp(api.KVGet, "new", ""), kvOp(api.KVGetTree, "l", ""),
 		kvOp(api.KVGetOrEmpty, "nothing", ""), kvOp(api.KVCheckNotExists, "nothing", ""), kvOp(api.KVDelete, "old", ""),
 	)
 	require.True(t, ok, "%v", resp.Errors)
-	require.Len(t, resp.Results, 7)
+	require.Len(t, resp.Results, 5)
 	assert.Nil(t, resp.Results[0].KV.Value, "writes do not repeat the value")
 	assert.Equal(t, sess, resp.Results[1].KV.Session)
 	assert.Equal(t, "2", string(resp.Results[2].KV.Value), "operations see those before them")
 	assert.Equal(t, "lock", resp.Results[3].KV.Key)
-	assert.Equal(t, "nothing", resp.Results[6].KV.Key)
+	assert.Equal(t, "nothing", resp.Results[4].KV.Key)
 	assert.Nil(t, r.get("old"))
 	assert.Equal(t, r.get("new").ModifyIndex, r.get("lock").ModifyIndex, "one transaction is one index")
 
@@ -98,6 +98,7 @@ func TestTxnFailures(t *testing.T) {
 	}
 	got := r.do("PUT", "/v1/txn", strings.NewReader(`[{"KV":{"Verb":"get","Key":"none"}}]`))
 	assert.Equal(t, 409, got.status)
-	assert.Equal(t, `{"Results":null,"Errors":[{"OpIndex":0,"What":"key \"none\" doesn't exist"}]}`, got.body)
-	assert.Equal(t, `{"Results":[],"Errors":null}`, r.do("PUT", "/v1/txn", strings.NewReader(`[]`)).body)
+	const meta = `,"Index":1,"LastContact":0,"KnownLeader":true,"ConsistencyLevel":"","NotModified":false,"Backend":0,"ResultsFilteredByACLs":false}`
+	assert.Equal(t, `{"Results":null,"Errors":[{"OpIndex":0,"What":"key \"none\" doesn't exist"}]`+meta, got.body)
+	assert.Equal(t, `{"Results":[],"Errors":null`+meta, r.do("PUT", "/v1/txn", strings.NewReader(`[]`)).body)
 }
