@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -28,6 +29,7 @@ const prefix = "IMAGEMILL_"
 // ready; it is not safe for concurrent use.
 type Set struct {
 	sections []section
+	clashes  []error // of flags that two settings would have
 }
 
 type section struct {
@@ -43,6 +45,7 @@ type setting struct {
 	fallback                     string
 	isBool, secret               bool
 	flag                         *pflag.Flag
+	field                        reflect.Value
 }
 
 // Add takes in target, a pointer to a struct that holds the defaults.
@@ -67,12 +70,13 @@ func newSetting(sectionName string, f reflect.StructField, v reflect.Value) *set
 	return &setting{
 		tag: tag, envName: prefix + full, help: f.Tag.Get("help"), fieldName: f.Name, fieldType: typeName(v),
 		flagName: strings.ToLower(strings.ReplaceAll(full, "_", "-")),
-		fallback: fallback, isBool: v.Kind() == reflect.Bool, secret: secret,
+		fallback: fallback, isBool: v.Kind() == reflect.Bool, secret: secret, field: v,
 	}
 }
 
 // Flags registers a flag for each setting; those of the section own are named
-// without their section. A setting shared by several sections gets one flag.
+// without their section. A setting shared by several sections gets one flag; two
+// settings that would have the same are a mistake that Load reports.
 func (s *Set) Flags(fs *pflag.FlagSet, own string) {
 	for _, sec := range s.sections {
 		for _, st := range sec.settings {
@@ -80,7 +84,11 @@ func (s *Set) Flags(fs *pflag.FlagSet, own string) {
 			if sec.name == own {
 				name = strings.TrimPrefix(name, strings.ToLower(own)+"-")
 			}
-			if fs.Lookup(name) == nil {
+			taken := fs.Lookup(name)
+			if taken != nil && !strings.HasSuffix(taken.Usage, "["+st.shownEnv()+"]") {
+				s.clashes = append(s.clashes, fmt.Errorf("--%s is both %s and %s", name, taken.Usage, st.shownEnv()))
+			}
+			if taken == nil {
 				f := fs.VarPF(&value{text: st.fallback, kind: st.fieldType}, name, "", fmt.Sprintf("%s [%s]", st.help, st.shownEnv()))
 				if st.isBool {
 					f.NoOptDefVal = "true"
@@ -95,7 +103,7 @@ func (s *Set) Flags(fs *pflag.FlagSet, own string) {
 // default. It reports every value that cannot be parsed, and every one that a
 // target's own Validate refuses, by the setting's names.
 func (s *Set) Load(lookup func(string) (string, bool)) error {
-	var errs []error
+	errs := slices.Clone(s.clashes)
 	for _, sec := range s.sections {
 		given := map[string]string{}
 		for _, st := range sec.settings {
@@ -104,6 +112,10 @@ func (s *Set) Load(lookup func(string) (string, bool)) error {
 				errs = append(errs, err)
 			} else if v != "" || st.flag != nil && st.flag.Changed {
 				given[st.tag] = v
+			}
+			// The parser takes an empty value for none.
+			if v == "" && st.flag != nil && st.flag.Changed && st.field.Kind() == reflect.String {
+				st.field.SetString("")
 			}
 		}
 		if err := env.ParseWithOptions(sec.target, env.Options{Environment: given}); err != nil {

@@ -167,3 +167,26 @@ func TestBytes(t *testing.T) {
 		require.ErrorContains(t, b.UnmarshalText([]byte(text)), "64MiB", text)
 	}
 }
+
+// A flag that is given empty empties the setting, whatever its default is.
+func TestAnEmptyFlagEmpties(t *testing.T) {
+	cfg, _, err := load(t, "front", map[string]string{"IMAGEMILL_FRONT_LISTEN": ":2"}, "--listen", "")
+	require.NoError(t, err)
+	require.Empty(t, cfg.Shared.Listen)
+}
+
+func TestTwoSettingsHaveNoFlagInCommon(t *testing.T) {
+	var common struct {
+		Listen string `env:"LISTEN" global:"true" help:"everybody's"`
+	}
+	var own struct {
+		Listen string `env:"LISTEN" help:"the front's"`
+	}
+	var set config.Set
+	set.Add("", &common)
+	set.Add("front", &own)
+	set.Flags(pflag.NewFlagSet("front", pflag.ContinueOnError), "front")
+	err := set.Load(func(string) (string, bool) { return "", false })
+	require.ErrorContains(t, err, "--listen is both")
+	require.ErrorContains(t, err, "IMAGEMILL_FRONT_LISTEN")
+}

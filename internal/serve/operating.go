@@ -37,7 +37,7 @@ func OperatingRoutes(e *echo.Echo, app App, withPprof bool) {
 		}
 		return c.JSON(http.StatusOK, seen)
 	})
-	e.GET("/config", func(c echo.Context) error { return c.JSON(http.StatusOK, app.Effective) })
+	e.GET("/config", func(c echo.Context) error { return c.JSON(http.StatusOK, app.configuration()) })
 	if app.Metrics != nil {
 		e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(app.Metrics, promhttp.HandlerOpts{})))
 	}
@@ -48,6 +48,19 @@ func OperatingRoutes(e *echo.Echo, app App, withPprof bool) {
 		e.GET("/debug/pprof/symbol", echo.WrapHandler(http.HandlerFunc(pprof.Symbol)))
 		e.GET("/debug/pprof/cmdline", echo.WrapHandler(http.HandlerFunc(pprof.Cmdline)))
 	}
+}
+
+// configuration is what the service was started with, by the names of its
+// variables, and under "settings" what of it the shared settings have changed.
+func (app App) configuration() map[string]any {
+	all := map[string]any{}
+	for name, value := range app.Effective {
+		all[name] = value
+	}
+	if app.Settings != nil {
+		all["settings"] = app.Settings.Show()
+	}
+	return all
 }
 
 func (s *Server) readyz(c echo.Context) error {

@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 
 	"github.com/labstack/echo/v4"
@@ -9,6 +10,7 @@ import (
 
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
+	"imagemill/pkg/discovery/settings"
 )
 
 func TestReadyzNamesWhatIsMissing(t *testing.T) {
@@ -37,6 +39,19 @@ func TestReadyzShowsNoticesWithoutFailing(t *testing.T) {
 	require.JSONEq(t, `{"ready":true,"missing":[],"notices":["storage is old"]}`, rec.Body.String())
 	a.Public = true
 	require.NotContains(t, answer(newServer(t, testConfig(), a).Handler(), "GET", "/readyz", "").Body.String(), "old")
+}
+
+func TestConfigShowsSharedSettings(t *testing.T) {
+	a := app(func(*echo.Echo) {})
+	a.Effective = map[string]string{"WAIT": "1s"}
+	a.Settings = settings.New(settings.Config{})
+	settings.Use(a.Settings, settings.Definition[int]{Name: "size", Parse: strconv.Atoi}, 5)
+	h := newServer(t, testConfig(), a).Handler()
+	require.JSONEq(t, `{"WAIT":"1s","settings":{"size":{"value":"5","from":"configuration","configured":"5"}}}`,
+		answer(h, "GET", "/config", "").Body.String())
+	a.Settings.Apply(discovery.Document{"size": {Value: "7", Version: 2, Writer: "ada@host"}})
+	require.JSONEq(t, `{"WAIT":"1s","settings":{"size":{"value":"7","from":"shared setting","configured":"5","version":2,"writer":"ada@host"}}}`,
+		answer(h, "GET", "/config", "").Body.String())
 }
 
 func TestOperatingEndpoints(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/pkg/discovery"
+	"imagemill/pkg/discovery/settings"
 )
 
 // App is what a service hands to its server.
@@ -33,7 +34,9 @@ type App struct {
 	// Services gives what the service sees of others; nil for none.
 	Services func() map[string][]discovery.Instance
 	// Effective is the configuration shown on /config, already redacted.
-	Effective any
+	Effective map[string]string
+	// Settings are the shared ones, which /config shows as they are now; nil for none.
+	Settings *settings.Set
 	// Listener replaces Config.Listen where it is already open; it may be nil.
 	Listener net.Listener
 	// Public marks a server for users: it checks no cluster token, and its
