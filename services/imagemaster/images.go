@@ -94,7 +94,7 @@ func (s *Service) IsReady(ctx context.Context, id string, wait time.Duration) (S
 				return st, nil
 			}
 		}
-		ended, again := s.await(ctx, w.ready, deadline)
+		ended, again := s.await(ctx, w, always, deadline)
 		if st, ok := outcome(ended); ok {
 			return st, nil
 		}

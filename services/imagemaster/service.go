@@ -15,6 +15,7 @@ import (
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
+	"imagemill/pkg/discovery/settings"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
 )
@@ -37,6 +38,8 @@ type Deps struct {
 	Metrics *prometheus.Registry
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
+	// Settings are the shared ones, as /config shows them; nil for none.
+	Settings *settings.Set
 }
 
 // Service is one imagemaster. Make it with [New].
@@ -44,6 +47,7 @@ type Service struct {
 	cfg    Config
 	deps   Deps
 	wakes  *wakes
+	trust  trust
 	server *serve.Server
 
 	sweeping sync.Mutex           // one sweep at a time
@@ -61,12 +65,12 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Service{cfg: cfg, deps: deps, wakes: newWakes(), suspects: map[string]time.Time{}}
+	s := &Service{cfg: cfg, deps: deps, wakes: newWakes(), trust: trust{bus: deps.Events}, suspects: map[string]time.Time{}}
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "imagemaster", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
 		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
-		Effective: config.Effective(cfg), Metrics: deps.Metrics,
+		Effective: config.Effective(cfg), Settings: deps.Settings, Metrics: deps.Metrics,
 	})
 	return s, err
 }

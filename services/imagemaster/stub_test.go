@@ -15,6 +15,14 @@ type tasks struct {
 	create func(context.Context, taskdb.NewTask) (taskdb.Task, error)
 	claim  func(context.Context, taskdb.Claim) ([]taskdb.Task, error)
 	get    func(context.Context, string) (taskdb.Task, error)
+	expire func(context.Context) (taskdb.Expiry, error)
+}
+
+func (s *tasks) Expire(ctx context.Context) (taskdb.Expiry, error) {
+	if s.expire != nil {
+		return s.expire(ctx)
+	}
+	return s.Store.Expire(ctx)
 }
 
 func (s *tasks) Create(ctx context.Context, n taskdb.NewTask) (taskdb.Task, error) {

@@ -15,7 +15,7 @@ const sweepPage = 1000
 // sweep cleans up behind crashes until ctx is done. Several masters may sweep
 // at once: every step is safe to repeat.
 func (s *Service) sweep(ctx context.Context) error {
-	expire := time.NewTicker(s.cfg.ExpireEvery)
+	expire := time.NewTimer(s.cfg.ExpireEvery)
 	defer expire.Stop()
 	var orphans <-chan time.Time
 	if s.cfg.SweepEvery > 0 {
@@ -30,7 +30,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-expire.C:
-			s.expireLeases(ctx)
+			expire.Reset(s.expireLeases(ctx))
 		case now := <-orphans:
 			since := now.Add(-s.cfg.SweepWindow)
 			if w.due(now, s.settle()) {
@@ -45,21 +45,26 @@ func (s *Service) sweep(ctx context.Context) error {
 	}
 }
 
-// expireLeases ends all leases that have run out.
-func (s *Service) expireLeases(ctx context.Context) {
+// maxQuiet bounds the time without a look at the leases, whatever taskdb says.
+const maxQuiet = 15 * time.Second
+
+// expireLeases ends all leases that have run out, and gives the time until it is
+// worth looking again: when the next can run out, so that an idle system is left
+// in peace, and a dead worker's task waits no longer than it must.
+func (s *Service) expireLeases(ctx context.Context) time.Duration {
 	for {
-		tasks, err := s.deps.Tasks.Expire(ctx)
+		e, err := s.deps.Tasks.Expire(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.deps.Log.Warn("expire leases", "error", err)
 			}
-			return
+			return s.cfg.ExpireEvery
 		}
-		for _, t := range tasks {
+		for _, t := range e.Tasks {
 			s.deps.Log.Warn("lease ran out", "taskId", t.ID, "attempt", t.Attempt, "state", t.State)
 		}
-		if len(tasks) < sweepPage {
-			return
+		if len(e.Tasks) < sweepPage {
+			return max(s.cfg.ExpireEvery, min(time.Duration(e.NextMillis)*time.Millisecond, maxQuiet))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"imagemill/internal/events"
@@ -28,8 +29,9 @@ type wakes struct {
 // waiter is one parked call. ready holds at most one wake-up, with the task
 // where the event carried it.
 type waiter struct {
-	ready chan json.RawMessage
-	stop  func()
+	ready  chan json.RawMessage
+	stop   func()
+	polled bool // what woke it last was the slow poll
 }
 
 func newWakes() *wakes {
@@ -140,20 +142,59 @@ func (x *waiter) wake(task json.RawMessage) {
 // bounded gives the wait that holds for a long poll.
 func bounded(wait time.Duration) time.Duration { return min(max(wait, 0), MaxWait) }
 
-// await blocks until a wake-up, or until the slow poll is due, and then reports
-// true and what the wake-up carried; false when the deadline, the caller's
+// await blocks until a wake-up, or until the slow poll is due, which it asks at
+// every turn of Config.Poll, and then reports true and what the wake-up carried; false when the deadline, the caller's
 // leaving or a stop of this server ends the wait.
-func (s *Service) await(ctx context.Context, ready <-chan json.RawMessage, deadline *time.Timer) (json.RawMessage, bool) {
-	poll := time.NewTimer(s.cfg.Poll)
-	defer poll.Stop()
-	select {
-	case task := <-ready:
-		return task, true
-	case <-poll.C:
-		return nil, true
-	case <-deadline.C:
-	case <-ctx.Done():
-	case <-serve.Draining(ctx):
+func (s *Service) await(ctx context.Context, w *waiter, due func(turn int) bool, deadline *time.Timer) (task json.RawMessage, again bool) {
+	slow := time.NewTicker(s.cfg.Poll)
+	defer slow.Stop()
+	for turn := 1; ; turn++ {
+		select {
+		case task := <-w.ready:
+			return task, true
+		case <-slow.C:
+			if due(turn) {
+				w.polled = true
+				return nil, true
+			}
+		case <-deadline.C:
+			return nil, false
+		case <-ctx.Done():
+			return nil, false
+		case <-serve.Draining(ctx):
+			return nil, false
+		}
 	}
-	return nil, false
 }
+
+// always is for calls that poll at every turn.
+func always(int) bool { return true }
+
+// trust is how far callers of GetWork rely on being woken. It lasts while the
+// bus is connected and no poll finds work that nobody had told of. Work for
+// nobody is all that their polls cost an idle system, many a second with many
+// workers; a bus that is gone, or of which taskdb is cut off, delays one task.
+type trust struct {
+	bus  events.Bus
+	lost atomic.Int64 // until when not to, in nanoseconds since 1970
+}
+
+const (
+	// trusting is how much less often a caller polls who trusts.
+	trusting = 5
+	// distrust is how long an untold task is held against the bus.
+	distrust = time.Minute
+)
+
+// connected is a bus that can tell whether it reaches others; one that cannot is
+// taken for one that does not.
+type connected interface{ Connected() bool }
+
+// due reports whether to poll at this turn of a wait; the first is 1.
+func (t *trust) due(turn int) bool {
+	bus, ok := t.bus.(connected)
+	return turn%trusting == 0 || !ok || !bus.Connected() || time.Now().UnixNano() < t.lost.Load()
+}
+
+// untold notes that a poll found a task.
+func (t *trust) untold() { t.lost.Store(time.Now().Add(distrust).UnixNano()) }

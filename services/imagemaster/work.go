@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"imagemill/internal/events"
 	"imagemill/internal/fault"
 	"imagemill/services/taskdb"
 )
@@ -21,6 +22,7 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	asked := time.Now()
 	deadline := time.NewTimer(bounded(r.Wait))
 	defer deadline.Stop()
+	polled := false
 	for {
 		w := s.wakes.queueUp()
 		tasks, err := s.deps.Tasks.Claim(ctx, taskdb.Claim{
@@ -38,6 +40,9 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 		}
 		if len(tasks) > 0 {
 			w.stop()
+			if polled {
+				s.trust.untold()
+			}
 			if len(tasks) == r.Max {
 				s.wakes.next() // there may be more than this caller could take
 			}
@@ -45,9 +50,10 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 		}
 		again := r.Wait > 0
 		if again {
-			_, again = s.await(ctx, w.ready, deadline)
+			_, again = s.await(ctx, w, s.trust.due, deadline)
 		}
 		w.stop()
+		polled = w.polled
 		if !again {
 			return nil, nil
 		}
@@ -106,9 +112,16 @@ func (s *Service) WorkFailed(ctx context.Context, w FailedWork) error {
 	if w.Reason == "" {
 		return fault.New(fault.Invalid, "must say what went wrong").WithField("reason")
 	}
-	_, err := s.deps.Tasks.Fail(ctx, w.ID, taskdb.Failure{
+	t, err := s.deps.Tasks.Fail(ctx, w.ID, taskdb.Failure{
 		Attempt: w.Attempt, Worker: w.Worker, Reason: w.Reason, Retryable: w.Retryable, Died: w.Died,
 	})
+	if err == nil && !t.NotBefore.IsZero() {
+		// Nobody else tells that the pause is over. Should this master be gone by
+		// then, the slow poll finds it.
+		time.AfterFunc(t.NotBefore.Sub(t.Updated), func() {
+			s.deps.Events.Publish(events.Event{Kind: events.Queued, TaskID: t.ID, State: string(t.State)})
+		})
+	}
 	return wrapTask("fail", w.ID, err)
 }
 

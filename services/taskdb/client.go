@@ -101,10 +101,10 @@ func (c *Client) Release(ctx context.Context, l Lease) error {
 }
 
 // Expire implements [Leases].
-func (c *Client) Expire(ctx context.Context) ([]Task, error) {
-	var l taskList
-	err := c.post(ctx, "/leases/expire", "expire", nil, &l)
-	return l.Tasks, err
+func (c *Client) Expire(ctx context.Context) (Expiry, error) {
+	var e Expiry
+	err := c.post(ctx, "/leases/expire", "expire", nil, &e)
+	return e, err
 }
 
 // onTask posts to one task. Such a write names its attempt or ends in the same

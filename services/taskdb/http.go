@@ -123,7 +123,7 @@ func (s *Service) release(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// taskList is the answer of claims and expiries.
+// taskList is the answer of a claim.
 type taskList struct {
 	Tasks []Task `json:"tasks"`
 }
@@ -138,8 +138,8 @@ func (s *Service) claim(c echo.Context) error {
 }
 
 func (s *Service) expire(c echo.Context) error {
-	tasks, err := s.store.Expire(c.Request().Context())
-	return reply(c, http.StatusOK, taskList{tasks}, err)
+	e, err := s.store.Expire(c.Request().Context())
+	return reply(c, http.StatusOK, e, err)
 }
 
 func (s *Service) stats(c echo.Context) error {

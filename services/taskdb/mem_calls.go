@@ -184,19 +184,19 @@ func (m *Memory) Release(ctx context.Context, l Lease) error {
 }
 
 // Expire implements [Leases].
-func (m *Memory) Expire(ctx context.Context) ([]Task, error) {
+func (m *Memory) Expire(ctx context.Context) (Expiry, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return Expiry{}, err
 	}
-	tasks, err := m.expire()
-	m.publish(tasks...)
-	for i := range tasks {
-		tasks[i] = clone(tasks[i])
+	e, err := m.expire()
+	m.publish(e.Tasks...)
+	for i := range e.Tasks {
+		e.Tasks[i] = clone(e.Tasks[i])
 	}
-	return tasks, err
+	return e, err
 }
 
-func (m *Memory) expire() ([]Task, error) {
+func (m *Memory) expire() (Expiry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, tasks := m.now(), []Task{}
@@ -209,12 +209,16 @@ func (m *Memory) expire() ([]Task, error) {
 		m.silent.Note(m.tasks[k.id].Worker, now)
 		t, err := m.cfg.Expired(m.tasks[k.id], now)
 		if err != nil {
-			return tasks, err
+			return Expiry{Tasks: tasks}, err
 		}
 		m.put(t)
 		tasks = append(tasks, t)
 	}
-	return tasks, nil
+	var end time.Time
+	if k, ok := m.leases.first(); ok {
+		end = time.UnixMicro(k.n)
+	}
+	return Expiry{Tasks: tasks, NextMillis: m.cfg.NextExpiry(end, now)}, nil
 }
 
 // shorten takes back what a clock that was set back has made of leases and pauses.

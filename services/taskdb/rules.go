@@ -96,6 +96,16 @@ func (c Config) GivenUp(t Task, f Failure, now time.Time) (_ Task, changed bool,
 	return t, err == nil, err
 }
 
+// NextExpiry is Expiry.NextMillis when the first lease that is held ends at end,
+// zero for none.
+func (c Config) NextExpiry(end, now time.Time) int64 {
+	left := c.Lease
+	if !end.IsZero() {
+		left = min(left, end.Sub(now))
+	}
+	return max(0, (left + time.Millisecond - 1).Milliseconds())
+}
+
 // expiredReason is the reason of a failure that Expire records.
 const expiredReason = "the worker stopped answering while it had the image"
 

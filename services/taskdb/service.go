@@ -9,6 +9,7 @@ import (
 	"imagemill/internal/config"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
+	"imagemill/pkg/discovery/settings"
 )
 
 // Deps is what a taskdb works with.
@@ -21,6 +22,8 @@ type Deps struct {
 	Missing func() []string
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
+	// Settings are the shared ones, as /config shows them; nil for none.
+	Settings *settings.Set
 }
 
 // Service serves a store over HTTP. Make it with [New].
@@ -43,7 +46,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "taskdb", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
 		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
-		Effective: config.Effective(cfg),
+		Effective: config.Effective(cfg), Settings: deps.Settings,
 	})
 	return s, err
 }

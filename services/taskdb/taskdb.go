@@ -194,11 +194,23 @@ type Leases interface {
 	// Release gives the task back unharmed: NotStarted at once, no try used up.
 	Release(ctx context.Context, l Lease) error
 	// Expire ends every lease that has run out, up to 1000 at once, as a Failure
-	// with Died set and retryable, and returns the tasks it changed. A task that is
+	// with Died set and retryable, and returns the tasks it changed, and when it is
+	// worth calling again. A task that is
 	// tried again can be claimed at once: its lease was wait enough. A lease or a
 	// pause that ends later than one that begins now (the clock was set back, or a
 	// setting was) is shortened to that, so that nobody waits for a clock.
-	Expire(ctx context.Context) ([]Task, error)
+	Expire(ctx context.Context) (Expiry, error)
+}
+
+// Expiry is what one [Leases].Expire did.
+type Expiry struct {
+	// Tasks are those whose leases it ended, as they are now.
+	Tasks []Task `json:"tasks"`
+	// NextMillis is how long it takes until the next lease can run out, in whole
+	// milliseconds, rounded up: the first that is held now, but no longer than a
+	// lease that begins in this moment. 0 says that more have run out already, or
+	// that this taskdb does not tell.
+	NextMillis int64 `json:"nextMillis,omitempty"`
 }
 
 // Store is all of taskdb.

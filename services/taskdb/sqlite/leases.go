@@ -3,6 +3,8 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -108,40 +110,52 @@ func (s *Store) Release(ctx context.Context, l taskdb.Lease) error {
 }
 
 // Expire implements [taskdb.Leases].
-func (s *Store) Expire(ctx context.Context) ([]taskdb.Task, error) {
-	var out []taskdb.Task
+func (s *Store) Expire(ctx context.Context) (taskdb.Expiry, error) {
+	var out taskdb.Expiry
 	err := s.do(ctx, func(se *session, now time.Time) (err error) {
 		out, err = se.expire(s.cfg, now)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("expire leases: %w", err)
+		return taskdb.Expiry{}, fmt.Errorf("expire leases: %w", err)
 	}
 	return out, nil
 }
 
-func (s *session) expire(cfg taskdb.Config, now time.Time) ([]taskdb.Task, error) {
+func (s *session) expire(cfg taskdb.Config, now time.Time) (e taskdb.Expiry, err error) {
 	if err := s.cut(cfg, now); err != nil {
-		return nil, err
+		return e, err
 	}
 	rows, err := s.st.expired.QueryContext(s.ctx, micros(now), maxExpire)
 	if err != nil {
-		return nil, s.fail(fmt.Errorf("find leases: %w", err))
+		return e, s.fail(fmt.Errorf("find leases: %w", err))
 	}
-	tasks, err := scanAll(rows)
-	if err != nil {
-		return nil, s.fail(fmt.Errorf("find leases: %w", err))
+	if e.Tasks, err = scanAll(rows); err != nil {
+		return e, s.fail(fmt.Errorf("find leases: %w", err))
 	}
-	for i, old := range tasks {
+	for i, old := range e.Tasks {
 		s.silent.Note(old.Worker, now)
-		if tasks[i], err = cfg.Expired(old, now); err != nil {
-			return nil, s.fail(err) // some are written already
+		if e.Tasks[i], err = cfg.Expired(old, now); err != nil {
+			return e, s.fail(err) // some are written already
 		}
-		if err := s.save(old.State, tasks[i]); err != nil {
-			return nil, s.fail(err)
+		if err := s.save(old.State, e.Tasks[i]); err != nil {
+			return e, s.fail(err)
 		}
 	}
-	return tasks, nil
+	e.NextMillis, err = s.nextExpiry(cfg, now)
+	return e, err
+}
+
+// nextExpiry looks at the first lease that is held.
+func (s *session) nextExpiry(cfg taskdb.Config, now time.Time) (int64, error) {
+	var end int64
+	switch err := s.st.firstLease.QueryRowContext(s.ctx).Scan(&end); {
+	case errors.Is(err, sql.ErrNoRows):
+		return cfg.NextExpiry(time.Time{}, now), nil
+	case err != nil:
+		return 0, s.fail(fmt.Errorf("find the first lease: %w", err))
+	}
+	return cfg.NextExpiry(time.UnixMicro(end), now), nil
 }
 
 // cut shortens leases and pauses that end later than any that begins now.

@@ -46,6 +46,8 @@ const (
 	sqlExpired = `SELECT ` + columns + ` FROM tasks INDEXED BY tasks_leases
 		WHERE state = 'inProgress' AND lease_until <= ? ORDER BY lease_until, id LIMIT ?`
 
+	sqlFirstLease = `SELECT lease_until FROM tasks INDEXED BY tasks_leases WHERE state = 'inProgress' ORDER BY lease_until, id LIMIT 1`
+
 	// sqlShorten and sqlUnpause cut what lies further ahead than it can.
 	sqlShorten = `UPDATE tasks INDEXED BY tasks_leases SET lease_until = ?1 WHERE state = 'inProgress' AND lease_until > ?1`
 	sqlUnpause = `UPDATE tasks INDEXED BY tasks_paused SET not_before = ?1
@@ -56,14 +58,14 @@ const (
 
 // writeStatements are prepared once, on the writer's connection.
 type writeStatements struct {
-	begin, commit, count, get, insert, save, renew, claim, expired, shorten, unpause *sql.Stmt
+	begin, commit, count, get, insert, save, renew, claim, expired, firstLease, shorten, unpause *sql.Stmt
 }
 
 func prepareWrites(ctx context.Context, conn *sql.Conn) (st writeStatements, err error) {
 	err = prepareAll(ctx, conn, map[string]**sql.Stmt{
 		"BEGIN IMMEDIATE": &st.begin, "COMMIT": &st.commit, sqlCount: &st.count, sqlGet: &st.get, sqlInsert: &st.insert,
 		sqlSave: &st.save, sqlRenew: &st.renew, sqlClaim: &st.claim, sqlExpired: &st.expired,
-		sqlShorten: &st.shorten, sqlUnpause: &st.unpause,
+		sqlFirstLease: &st.firstLease, sqlShorten: &st.shorten, sqlUnpause: &st.unpause,
 	})
 	return st, err
 }

@@ -111,8 +111,8 @@ func (f *fixture) lateWrites(n, attempt int) {
 // expire ends leases and expects so many.
 func (f *fixture) expire(want int) []taskdb.Task {
 	f.Helper()
-	ts, err := f.Expire(f.Context())
+	e, err := f.Expire(f.Context())
 	require.NoError(f, err)
-	require.Len(f, ts, want)
-	return ts
+	require.Len(f, e.Tasks, want)
+	return e.Tasks
 }

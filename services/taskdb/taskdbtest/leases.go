@@ -28,6 +28,28 @@ func leaseCases() map[string]func(*testing.T, *fixture) {
 			f.heardOnly(events.Event{Kind: events.Queued, TaskID: ID(1), State: "notStarted"})
 			require.Equal(t, 2, f.claim(1, 1)[0].Attempt)
 		},
+		"expire/says when to call again": func(t *testing.T, f *fixture) {
+			next := func() time.Duration {
+				e, err := f.Expire(t.Context())
+				require.NoError(t, err)
+				return time.Duration(e.NextMillis) * time.Millisecond
+			}
+			require.Equal(t, f.cfg.Lease, next(), "whatever begins now")
+			f.held(1)
+			const step = 300 * time.Microsecond
+			f.clock.Advance(step)
+			f.held(2)
+			f.clock.Advance(step)
+			require.Equal(t, f.cfg.Lease, next(), "rounded up")
+			f.clock.Advance(f.cfg.Lease / 2)
+			require.Equal(t, f.cfg.Lease/2, next())
+			_, err := f.Renew(t.Context(), taskdb.Lease{ID: ID(1), Attempt: 1}, 0)
+			require.NoError(t, err)
+			f.clock.Advance(f.cfg.Lease/2 - step)
+			require.Equal(t, f.cfg.Lease/2+time.Millisecond, next(), "rounded up; the second has just been ended")
+			require.Equal(t, taskdb.NotStarted, f.get(2).State)
+			require.Equal(t, taskdb.InProgress, f.get(1).State)
+		},
 		"expire/too many deaths": func(t *testing.T, f *fixture) {
 			f.create(1)
 			for range f.cfg.MaxDeaths {
