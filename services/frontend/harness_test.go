@@ -16,23 +16,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagemill/internal/fault"
+	"imagemill/pkg/discovery/settings"
 )
 
 // suite is a frontend behind a real listener, over a master in memory.
 type suite struct {
-	t      testing.TB
-	master *memMaster
-	URL    string
-	client *http.Client
+	t       testing.TB
+	service *Service
+	master  *memMaster
+	URL     string
+	client  *http.Client
 }
 
 func start(t testing.TB, change ...func(*Config)) *suite {
+	return startWith(t, nil, change...)
+}
+
+// startWith is start with shared settings.
+func startWith(t testing.TB, set *settings.Set, change ...func(*Config)) *suite {
 	cfg := DefaultConfig()
 	for _, c := range change {
 		c(&cfg)
 	}
 	m := newMemMaster()
-	s, err := New(cfg, Deps{Log: slog.New(slog.DiscardHandler), Instance: "f1", Version: "test", Master: m})
+	s, err := New(cfg, Deps{Log: slog.New(slog.DiscardHandler), Instance: "f1", Version: "test", Master: m, Settings: set})
 	require.NoError(t, err)
 	srv := httptest.NewServer(s.server.Handler())
 	transport := &http.Transport{}
@@ -40,7 +47,7 @@ func start(t testing.TB, change ...func(*Config)) *suite {
 		transport.CloseIdleConnections()
 		srv.Close()
 	})
-	return &suite{t: t, master: m, URL: srv.URL, client: &http.Client{Transport: newContract(t, transport)}}
+	return &suite{t: t, service: s, master: m, URL: srv.URL, client: &http.Client{Transport: newContract(t, transport)}}
 }
 
 // answer is a response that has been read.

@@ -13,7 +13,7 @@ import (
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
-	"imagemill/pkg/pipeline"
+	"imagemill/pkg/discovery/settings"
 	"imagemill/services/imagemaster"
 )
 
@@ -31,14 +31,15 @@ type Deps struct {
 	Metrics *prometheus.Registry
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
+	// Settings are the shared ones that win over Config; nil for none.
+	Settings *settings.Set
 }
 
 // Service is one frontend. Make it with [New].
 type Service struct {
 	cfg      Config
 	deps     Deps
-	presets  map[string]pipeline.Pipeline
-	uploads  chan struct{}
+	live     *live
 	server   *serve.Server
 	internal *serve.Server // nil for none
 }
@@ -58,11 +59,11 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, deps: deps, presets: presets, uploads: make(chan struct{}, cfg.MaxUploads)}
+	s := &Service{cfg: cfg, deps: deps, live: newLive(deps.Settings, cfg, presets)}
 	app := serve.App{
 		Service: "frontend", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
-		Effective: config.Effective(cfg), Public: true, Protected: cfg.protected(),
+		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Notices: s.notices, Services: deps.Services,
+		Effective: config.Effective(cfg), Settings: deps.Settings, Public: true, Protected: cfg.protected(),
 		Secrets: keysAsSecrets(cfg.APIKeys),
 		Metrics: deps.Metrics,
 	}
@@ -73,6 +74,15 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		s.internal, err = newInternal(cfg, app)
 	}
 	return s, err
+}
+
+// notices says, for /readyz, what needs a look.
+func (s *Service) notices() []string {
+	all := s.live.notices()
+	if s.deps.Notices != nil {
+		all = append(all, s.deps.Notices()...)
+	}
+	return all
 }
 
 // keysAsSecrets lets each key be weighed at the start.

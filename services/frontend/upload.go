@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -33,13 +33,12 @@ type accepted struct {
 
 // newImage is POST /newImage, called by users. A repeat makes a new image.
 func (s *Service) newImage(c echo.Context) error {
-	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
-	default:
-		return fault.Newf(fault.Unavailable, "%d uploads are under way, which is the limit", s.cfg.MaxUploads).
-			WithRetryAfter(time.Second)
+	done, err := s.live.admit()
+	if err != nil {
+		closeAfter(c)
+		return err
 	}
+	defer done()
 	u, err := s.upload(c)
 	if err != nil {
 		closeAfter(c)
@@ -64,11 +63,11 @@ func closeAfter(c echo.Context) { c.Response().Header().Set("Connection", "close
 
 // upload checks all that can be checked before the body is passed on.
 func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
-	r := c.Request()
-	if r.ContentLength > int64(s.cfg.MaxBody) {
-		return imagemaster.Upload{}, s.tooLarge()
+	r, most := c.Request(), s.live.maxBody.Get()
+	if r.ContentLength > int64(most) {
+		return imagemaster.Upload{}, fault.Newf(fault.TooLarge, "the body is larger than the allowed %s", most)
 	}
-	r.Body = http.MaxBytesReader(c.Response(), r.Body, int64(s.cfg.MaxBody))
+	r.Body = http.MaxBytesReader(c.Response(), r.Body, int64(most))
 	body := serve.Paced(c, r.Body, serve.Pace{Grace: s.cfg.BodyGrace, Rate: int64(s.cfg.BodyRate)})
 	size, query := r.ContentLength, r.URL.Query()
 	mediaType, params, _ := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
@@ -93,10 +92,6 @@ func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
 	buffered := bufio.NewReaderSize(body, sniffBytes)
 	contentType, err := s.inspect(buffered)
 	return imagemaster.Upload{Pipeline: doc, ContentType: contentType, Size: size, Body: buffered}, err
-}
-
-func (s *Service) tooLarge() error {
-	return fault.Newf(fault.TooLarge, "the body is larger than the allowed %s", s.cfg.MaxBody)
 }
 
 // maxField bounds a form field beside the image.
@@ -187,13 +182,10 @@ func (s *Service) pipeline(query url.Values) (pipeline.Pipeline, error) {
 	case len(preset) == 0:
 		preset = []string{"default"}
 	}
-	p, ok := s.presets[preset[0]]
+	all := s.live.presets.Get()
+	p, ok := all[preset[0]]
 	if !ok {
-		names := make([]string, 0, len(s.presets))
-		for name := range s.presets {
-			names = append(names, name)
-		}
-		slices.Sort(names)
+		names := slices.Sorted(maps.Keys(all))
 		return p, fault.Newf(fault.Invalid, "there is no preset %.64q; there are %s", preset[0], strings.Join(names, ", ")).
 			WithField("preset")
 	}
@@ -218,9 +210,10 @@ func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
 		return "", unsupported(format)
 	}
 	if info, ok := sniff.Header(prefix); ok {
-		if int64(info.Width)*int64(info.Height) > s.cfg.InputPixels || max(info.Width, info.Height) > s.cfg.Side {
+		pixels, side := s.live.pixels.Get(), s.live.side.Get()
+		if int64(info.Width)*int64(info.Height) > pixels || max(info.Width, info.Height) > side {
 			return "", fault.Newf(fault.TooLarge, "the picture is %d×%d; at most %d pixels in all and %d a side are allowed",
-				info.Width, info.Height, s.cfg.InputPixels, s.cfg.Side)
+				info.Width, info.Height, pixels, side)
 		}
 	}
 	return format.MIME(), nil

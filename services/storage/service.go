@@ -10,6 +10,7 @@ import (
 	"imagemill/internal/config"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
+	"imagemill/pkg/discovery/settings"
 )
 
 // Deps is what a storage service works with.
@@ -22,6 +23,8 @@ type Deps struct {
 	Missing func() []string
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
+	// Settings are the shared ones, as /config shows them; nil for none.
+	Settings *settings.Set
 	// Listener replaces Config.Serve.Listen where it is already open; may be nil.
 	Listener net.Listener
 }
@@ -48,7 +51,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "storage", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
 		Registry: deps.Registry, Routes: s.Routes, Ready: deps.Missing, Services: deps.Services,
-		Effective: config.Effective(cfg), Listener: deps.Listener,
+		Effective: config.Effective(cfg), Settings: deps.Settings, Listener: deps.Listener,
 	})
 	if err != nil {
 		return nil, err

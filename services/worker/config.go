@@ -54,7 +54,7 @@ func (c Config) Validate() error {
 	if c.ReportTime <= 0 || c.ReportTime > 10*time.Minute {
 		errs = append(errs, fmt.Errorf("REPORT_TIME: %s is outside 1ms to 10m", c.ReportTime))
 	}
-	if c.WallTime < 100*time.Millisecond || c.WallTime > time.Hour {
+	if c.WallTime < 100*time.Millisecond || c.WallTime > maxWallTime {
 		errs = append(errs, fmt.Errorf("WALL_TIME: %s is outside 100ms to 1h", c.WallTime))
 	}
 	if c.InputPixels < 1 || c.OutputPixels < 1 || c.Side < 1 || c.Frames < 1 {
@@ -74,18 +74,14 @@ func (c Config) engines() int {
 	return c.Engines
 }
 
-// mostInFlight is the bound on tasks in hand, with the default filled in.
-func (c Config) mostInFlight() int {
-	if c.InFlight == 0 {
-		return 32 * c.engines()
-	}
-	return c.InFlight
-}
+// maxWallTime is the longest that one image may ever take.
+const maxWallTime = time.Hour
 
 // EnginePool gives the settings of the pool of engine processes that run
-// command.
+// command. Its wall time is the longest there can be: each job brings its own,
+// which may change while the pool runs.
 func (c Config) EnginePool(command ...string) process.Config {
 	return process.Config{
-		Command: command, Size: c.engines(), WallTime: c.WallTime, Recycle: c.Recycle, MemoryBytes: int64(c.Memory),
+		Command: command, Size: c.engines(), WallTime: maxWallTime, Recycle: c.Recycle, MemoryBytes: int64(c.Memory),
 	}
 }

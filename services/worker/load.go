@@ -14,9 +14,8 @@ import (
 // outside of it: engines × (time outside / time inside), both as moving
 // averages. Slow pictures make that one or two more; tiny ones many.
 type load struct {
-	engines, most int
-
 	mu              sync.Mutex
+	engines, most   int
 	held            int
 	inside, outside float64 // seconds
 	freed           chan struct{}
@@ -24,6 +23,15 @@ type load struct {
 
 func newLoad(engines, most int) *load {
 	return &load{engines: engines, most: most, freed: make(chan struct{}, 1)}
+}
+
+// resize changes the number of engines and the bound. Whoever waits for room looks
+// again; tasks beyond a lower target stay in hand until they are done.
+func (l *load) resize(engines, most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.engines, l.most = engines, most
+	l.wake()
 }
 
 // averaging is the weight of the newest task in the moving averages.
@@ -44,7 +52,7 @@ func (l *load) observe(inside, outside time.Duration) {
 	l.outside += averaging * (out - l.outside)
 }
 
-// target is how many tasks to hold now.
+// target is how many tasks to hold now. The lock is held.
 func (l *load) target() int {
 	if l.inside <= 0 {
 		return l.engines
@@ -53,14 +61,21 @@ func (l *load) target() int {
 	return int(min(float64(l.engines)+extra, float64(l.most)))
 }
 
-// room blocks until there is room for at least one more task and gives for how
-// many; false when ctx is done.
+// together is how many tasks are asked for at once at least: a quarter of those
+// that lie ready beside the engines, so that tiny pictures share calls. Until
+// then the other three quarters keep the engines busy. Slow pictures, which have
+// one or two in reserve, are asked for one by one.
+func together(engines, target int) int { return max(1, (target-engines)/4) }
+
+// room blocks until there is room for as many more tasks as are worth a call,
+// and gives for how many; false when ctx is done.
 func (l *load) room(ctx context.Context) (int, bool) {
 	for ctx.Err() == nil {
 		l.mu.Lock()
-		n := l.target() - l.held
+		target := l.target()
+		n, least := target-l.held, together(l.engines, target)
 		l.mu.Unlock()
-		if n > 0 {
+		if n >= least {
 			return n, true
 		}
 		select {
@@ -81,6 +96,11 @@ func (l *load) done() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held--
+	l.wake()
+}
+
+// wake lets room look again.
+func (l *load) wake() {
 	select {
 	case l.freed <- struct{}{}:
 	default:

@@ -14,6 +14,7 @@ import (
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
+	"imagemill/pkg/discovery/settings"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
 	"imagemill/services/worker/engine"
@@ -27,6 +28,8 @@ type Deps struct {
 	Master            imagemaster.WorkQueue
 	Blobs             storage.Store
 	Engine            engine.Engine
+	// Resize changes the number of engines while they run; nil if it is fixed.
+	Resize func(engines int)
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
 	Missing func() []string
 	// Notices says what needs a look, for /readyz; may be nil.
@@ -35,6 +38,8 @@ type Deps struct {
 	Metrics *prometheus.Registry
 	// Services is what /services shows; may be nil.
 	Services func() map[string][]discovery.Instance
+	// Settings are the shared ones that win over Config; nil for none.
+	Settings *settings.Set
 }
 
 // Service is one worker. Make it with [New].
@@ -43,6 +48,7 @@ type Service struct {
 	deps    Deps
 	server  *serve.Server
 	load    *load
+	live    *live
 	scratch scratch
 }
 
@@ -54,14 +60,14 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Log == nil || deps.Master == nil || deps.Blobs == nil || deps.Engine == nil {
 		return nil, errors.New("worker: Deps needs Log, Master, Blobs and Engine")
 	}
-	s := &Service{cfg: cfg, deps: deps, load: newLoad(cfg.engines(), cfg.mostInFlight()),
-		scratch: scratch{base: cfg.Scratch},
-	}
+	s := &Service{cfg: cfg, deps: deps, load: newLoad(cfg.engines(), cfg.engines()), scratch: scratch{base: cfg.Scratch}}
+	s.live = newLive(deps.Settings, cfg, s.resized)
+	s.resize()
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "worker", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
 		Registry: deps.Registry, Routes: func(*echo.Echo) {}, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
-		Effective: config.Effective(cfg), Metrics: deps.Metrics,
+		Effective: config.Effective(cfg), Settings: deps.Settings, Metrics: deps.Metrics,
 	})
 	return s, err
 }

@@ -105,20 +105,13 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 	}
 	began := time.Now()
 	rep, err := a.s.deps.Engine.Render(ctx, engine.Job{
-		Source: source, Dir: a.dir, Pipeline: p, Limits: a.s.limits(),
+		Source: source, Dir: a.dir, Pipeline: p, Limits: a.s.live.limits(),
 	})
 	a.inside, a.rendering = rep.Elapsed, time.Since(began)
 	if err != nil {
 		return result, fmt.Errorf("render: %w", err)
 	}
 	return a.store(ctx, rep)
-}
-
-func (s *Service) limits() engine.Limits {
-	return engine.Limits{
-		InputPixels: s.cfg.InputPixels, OutputPixels: s.cfg.OutputPixels,
-		Side: s.cfg.Side, Frames: s.cfg.Frames, WallTime: s.cfg.WallTime,
-	}
 }
 
 // fetch copies the original into the scratch folder and checks its digest.

@@ -159,13 +159,14 @@ func TestWhatCannotBeDroppedIsLeftToTheSweeper(t *testing.T) {
 func TestDefaultsFollowTheMachine(t *testing.T) {
 	c := DefaultConfig()
 	n := runtime.GOMAXPROCS(0)
-	require.Equal(t, []int{n, 32 * n}, []int{c.engines(), c.mostInFlight()})
+	most := func() int { return newLive(nil, c, nil).mostInFlight() }
+	require.Equal(t, []int{n, 32 * n}, []int{c.engines(), most()})
 	c.Engines, c.InFlight = 3, 5
-	require.Equal(t, []int{3, 5}, []int{c.engines(), c.mostInFlight()})
+	require.Equal(t, []int{3, 5}, []int{c.engines(), most()})
 	p := c.EnginePool("imagemill", "engine")
 	require.Equal(t, []string{"imagemill", "engine"}, p.Command)
 	require.Equal(t, 3, p.Size)
-	require.Equal(t, c.WallTime, p.WallTime)
+	require.Equal(t, maxWallTime, p.WallTime, "each job brings its own")
 	require.Equal(t, c.Recycle, p.Recycle)
 	require.EqualValues(t, c.Memory, p.MemoryBytes)
 }

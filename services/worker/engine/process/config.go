@@ -9,6 +9,9 @@ import (
 	"imagemill/services/worker/engine"
 )
 
+// maxSize is the most children that a pool can have.
+const maxSize = 1024
+
 // Config says which children to run, and how.
 type Config struct {
 	// Command is the program and its arguments, such as {"imagemill", "engine"}.
@@ -29,7 +32,8 @@ type Config struct {
 	Recycle int
 	// MemoryBytes is a child's soft memory limit (GOMEMLIMIT); 0 sets none.
 	MemoryBytes int64
-	// Threads is a child's GOMAXPROCS; default cores divided by Size, at least 1.
+	// Threads is a child's GOMAXPROCS; default cores divided by the pool's size at
+	// the time, at least 1.
 	Threads int
 }
 
@@ -51,9 +55,6 @@ func (c Config) WithDefaults() Config {
 	if c.Recycle == 0 {
 		c.Recycle = 1000
 	}
-	if c.Threads == 0 {
-		c.Threads = max(1, cores/max(c.Size, 1))
-	}
 	return c
 }
 
@@ -62,7 +63,7 @@ func (c Config) Validate() error {
 	switch {
 	case len(c.Command) == 0 || c.Command[0] == "":
 		return fmt.Errorf("engine command: is empty; give the program and its arguments")
-	case c.Size < 1 || c.Size > 1024:
+	case c.Size < 1 || c.Size > maxSize:
 		return fmt.Errorf("engine size: is %d; allowed is 1 to 1024 processes", c.Size)
 	case c.WallTime < 0:
 		return fmt.Errorf("engine wall time: is %s; must be positive", c.WallTime)

@@ -28,6 +28,7 @@ type Pool struct {
 	ended chan struct{} // closed when Run returns
 	ids   atomic.Uint64
 	state state
+	size  size
 }
 
 // call is one Render on its way to a child; done receives exactly once.
@@ -59,10 +60,12 @@ func New(cfg Config, deps Deps) (*Pool, error) {
 	if deps.Log == nil {
 		return nil, errors.New("engine pool: a logger is missing")
 	}
-	return &Pool{
+	p := &Pool{
 		cfg: cfg, log: deps.Log,
 		calls: make(chan *call), fresh: make(chan *child), ended: make(chan struct{}),
-	}, nil
+	}
+	p.size.want = cfg.Size
+	return p, nil
 }
 
 // Run keeps the children running until ctx is done; then it kills them, those
@@ -70,13 +73,12 @@ func New(cfg Config, deps Deps) (*Pool, error) {
 // before ending ctx. Run is called once.
 func (p *Pool) Run(ctx context.Context) error {
 	defer close(p.ended)
-	var slots, starter sync.WaitGroup
+	var starter sync.WaitGroup
 	starting, stopStarting := context.WithCancel(context.WithoutCancel(ctx))
 	starter.Go(func() { p.start(starting) })
-	for range p.cfg.Size {
-		slots.Go(func() { p.slot(ctx) })
-	}
-	slots.Wait()
+	p.size.open(func(quit <-chan struct{}) { p.slot(ctx, quit) })
+	<-ctx.Done()
+	p.size.close()
 	// The starter outlives the slots: its thread is the children's parent.
 	stopStarting()
 	starter.Wait()

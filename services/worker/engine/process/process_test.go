@@ -73,6 +73,13 @@ func (a actor) Render(ctx context.Context, job engine.Job) (engine.Report, error
 			_ = os.WriteFile(argument, nil, 0o600)
 		}
 		<-make(chan struct{})
+	case "wait": // says that it has begun, and waits for leave to end
+		_ = os.WriteFile(argument+".begun", nil, 0o600)
+		for tick := time.NewTicker(time.Millisecond); ; <-tick.C {
+			if _, err := os.Stat(argument + ".end"); err == nil {
+				return engine.Report{}, fault.New(fault.Invalid, "ended as it was told")
+			}
+		}
 	case "close":
 		_ = os.Stdout.Close()
 		<-make(chan struct{})

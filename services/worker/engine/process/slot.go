@@ -18,7 +18,9 @@ func (p *Pool) start(ctx context.Context) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for ctx.Err() == nil {
-		c, err := start(p.cfg)
+		cfg := p.cfg
+		cfg.Threads = p.threads()
+		c, err := start(cfg)
 		p.note(err)
 		if err != nil {
 			p.log.Error("engine process does not start", "error", err)
@@ -38,14 +40,17 @@ func (p *Pool) start(ctx context.Context) {
 	}
 }
 
-// slot serves calls with one child at a time until ctx is done.
-func (p *Pool) slot(ctx context.Context) {
+// slot serves calls with one child at a time until ctx is done, or, after the
+// call in hand, until quit is closed.
+func (p *Pool) slot(ctx context.Context, quit <-chan struct{}) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 			return
+		case <-quit:
+			return
 		case c := <-p.fresh:
-			p.work(ctx, c)
+			p.work(ctx, quit, c)
 			c.kill()
 			<-c.exited
 		}
@@ -53,10 +58,17 @@ func (p *Pool) slot(ctx context.Context) {
 }
 
 // work serves calls with c until it is of no more use or has served enough.
-func (p *Pool) work(ctx context.Context, c *child) {
+func (p *Pool) work(ctx context.Context, quit <-chan struct{}, c *child) {
 	for c.served < p.cfg.Recycle {
+		select { // a busy pool must not keep a slot that is to end
+		case <-quit:
+			return
+		default:
+		}
 		select {
 		case <-ctx.Done():
+			return
+		case <-quit:
 			return
 		case <-c.exited:
 			p.log.Warn("idle engine process died", "state", c.cmd.ProcessState.String(), "stderr", c.stderr.String())

@@ -1,0 +1,6 @@
+package process
+
+import "os"
+
+// Input gives a child's standard input.
+func Input() *os.File { return os.Stdin }
