@@ -99,7 +99,9 @@ func renderOne(ctx context.Context, pool *process.Pool, dir string, picture []by
 		return sample{err: fmt.Errorf("write original: %w", err)}
 	}
 	start := time.Now()
-	_, s.err = pool.Render(ctx, engine.Job{Source: source, Dir: dir, Pipeline: doc})
+	_, s.err = pool.Render(ctx, engine.Job{
+		Source: source, Dir: dir, Pipeline: doc, Limits: engine.Limits{WallTime: engine.DefaultWallTime},
+	})
 	s.total = time.Since(start)
 	return s
 }

@@ -32,6 +32,7 @@ func root() *cobra.Command {
 	for _, s := range services() {
 		cmd.AddCommand(serviceCommand(s))
 	}
+	cmd.AddCommand(configCommand(), servicesCommand())
 	cmd.AddCommand(engineCommand(), benchCommand(), healthCommand(), secretsCommand(), versionCommand())
 	return cmd
 }
@@ -102,7 +103,7 @@ func engineCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, _ []string) error {
 			// The parent decides when an engine ends, by closing its input: a signal
 			// that was sent to the whole group must not break off a picture.
-			return process.Serve(context.Background(), os.Stdin, os.Stdout, imaging.New())
+			return process.Serve(context.Background(), process.Input(), os.Stdout, imaging.New())
 		},
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,26 +15,33 @@ import (
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
-	"imagemill/pkg/discovery/consul"
+	"imagemill/pkg/discovery/gossip"
+	"imagemill/pkg/discovery/settings"
 )
 
 // common is what every service is set by, and what is made of it.
 type common struct {
-	LogLevel  string        `env:"LOG_LEVEL" help:"debug, info, warn or error"`
-	Discovery string        `env:"DISCOVERY" help:"the registry: consul://host:port of a kvstore or a Consul"`
-	TTL       time.Duration `env:"DISCOVERY_TTL" help:"how long the registry keeps a service that has died, 10s to 24h"`
-	Events    events.NATSConfig
+	LogLevel string `env:"LOG_LEVEL" help:"debug, info, warn or error"`
+	Registry registryConfig
+	Events   events.NATSConfig
 
 	log      *slog.Logger
+	level    *slog.LevelVar // what the log goes by; a shared setting may change it
 	instance string
+	// member is where all services of one process gossip; nil where they do not, or
+	// each is a process of its own.
+	member *gossip.Registry
 }
 
 func defaultCommon() common {
 	return common{
-		LogLevel: "info", Discovery: "consul://127.0.0.1:8500", TTL: 10 * time.Second,
+		LogLevel: "info", Registry: defaultRegistry(),
 		Events: events.NATSConfig{URL: "nats://127.0.0.1:4222"},
 	}
 }
+
+// Validate reports every common setting that cannot work.
+func (c common) Validate() error { return c.Registry.Validate() }
 
 // open makes the log and the identity of one service.
 func (c *common) open(service string, w io.Writer) error {
@@ -48,55 +53,44 @@ func (c *common) open(service string, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("make instance ID: %w", err)
 	}
-	c.instance = service + "-" + id.String()
-	c.log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})).
+	c.instance, c.level = service+"-"+id.String(), &slog.LevelVar{}
+	c.level.Set(level)
+	c.log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.level})).
 		With("service", service, "instance", c.instance)
 	return nil
-}
-
-// registry makes the client of the registry.
-func (c *common) registry(token string) (discovery.Registry, error) {
-	u, err := url.Parse(c.Discovery)
-	if err != nil || u.Scheme != "consul" || u.Host == "" || u.Path != "" {
-		return nil, fmt.Errorf("IMAGEMILL_DISCOVERY (--discovery): %q is not consul://host:port", c.Discovery)
-	}
-	cfg := consul.Defaults()
-	cfg.Address, cfg.Token, cfg.TTL = "http://"+u.Host, token, c.TTL
-	reg, err := consul.New(cfg, consul.Deps{Log: c.log})
-	if err != nil {
-		return nil, fmt.Errorf("IMAGEMILL_DISCOVERY: %w", err)
-	}
-	return reg, nil
 }
 
 // neighbours is how a service reaches the services that it leans on.
 type neighbours struct {
 	registry  discovery.Registry
+	run       rungroup.Func // of the registry; nil where it has none
 	transport *discovery.Transport
 	client    *http.Client
 	needs     []string
 	watch     *neighbour.Watch
 	metrics   *prometheus.Registry
+	settings  *settings.Set
 }
 
 // neighbours makes the registry and a client for the named services.
 func (c *common) neighbours(token string, needs ...string) (*neighbours, error) {
-	reg, err := c.registry(token)
+	reg, err := c.openRegistry(token)
 	if err != nil {
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()
 	watch := neighbour.New(neighbour.Deps{Log: c.log, Version: fullVersion(), Metrics: metrics})
-	cfg := discovery.TransportConfig{Services: needs}
-	tr := discovery.NewTransport(reg, cfg, discovery.TransportDeps{
+	cfg := discovery.TransportConfig{Services: needs, ProbePath: "/healthz"}
+	tr := discovery.NewTransport(reg.registry, cfg, discovery.TransportDeps{
 		Log: c.log, Observer: watch,
 		PerInstance: serve.Recognize(func(discovery.Instance) http.RoundTripper {
 			return discovery.InstanceTransport(cfg)
 		}),
 	})
 	return &neighbours{
-		registry: reg, transport: tr, needs: needs, watch: watch, metrics: metrics,
-		client: &http.Client{Transport: serve.Outgoing(tr, token)},
+		registry: reg.registry, run: reg.run, transport: tr, needs: needs, watch: watch, metrics: metrics,
+		settings: c.settings(metrics),
+		client:   &http.Client{Transport: serve.Outgoing(tr, token)},
 	}, nil
 }
 
@@ -124,13 +118,17 @@ func (c *common) bus() (events.Bus, rungroup.Func, error) {
 	return bus, bus.Run, nil
 }
 
-// together runs what a service needs around it: the neighbours' watches and
-// the bus stop after the service itself.
+// together runs what a service needs around it: the registry, the neighbours'
+// watches and the bus stop after the service itself.
 func together(n *neighbours, bus rungroup.Func, name string, run rungroup.Func) rungroup.Func {
 	var g rungroup.Group
 	if n != nil {
+		if n.run != nil {
+			g.Add("registry", n.run)
+		}
 		g.Add("neighbours", n.watch.Run)
 		g.Add("discovery", n.transport.Run)
+		g.Add("settings", n.followSettings)
 	}
 	if bus != nil {
 		g.Add("events", bus)

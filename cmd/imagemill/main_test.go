@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,8 +15,16 @@ import (
 	"imagemill/e2e"
 )
 
-// TestMain lets this test program be its own engine, as imagemill is.
+// programEnv turns the test program into imagemill.
+const programEnv = "IMAGEMILL_TEST_PROGRAM"
+
+// TestMain lets this test program be imagemill, for tests of whole processes, and
+// its own engine, as imagemill is.
 func TestMain(m *testing.M) {
+	if os.Getenv(programEnv) != "" {
+		main()
+		return
+	}
 	if len(os.Args) > 1 && os.Args[1] == "engine" {
 		if err := root().ExecuteContext(context.Background()); err != nil {
 			os.Exit(1)
@@ -26,7 +35,10 @@ func TestMain(m *testing.M) {
 }
 
 // inProcess is the suite as "imagemill up" runs it, inside this test program.
-type inProcess struct{ url string }
+type inProcess struct {
+	url      string
+	registry string // as IMAGEMILL_DISCOVERY wants it
+}
 
 func (s *inProcess) URL() string { return s.url }
 
@@ -79,6 +91,8 @@ func startUp(t *testing.T) *inProcess {
 		}
 		var found bool
 		s.url, found = pageURL(out.String())
+		_, after, _ := strings.Cut(out.String(), "Registry   ")
+		s.registry, _, _ = strings.Cut(after, "\n")
 		return found
 	}, 30*time.Second, 10*time.Millisecond, "up did not greet")
 	return s

@@ -47,7 +47,7 @@ func defaultUp() *upConfig {
 	}
 	// One terminal shows all services, so only what needs a look is logged.
 	u.common.LogLevel = "warn"
-	u.common.Discovery, u.common.Events.URL = "", ""
+	u.common.Registry.Discovery, u.common.Events.URL = "", ""
 	u.kvstore.HTTP.Listen, u.taskdb.Serve.Listen, u.storage.Serve.Listen = anyPort, anyPort, anyPort
 	u.master.Serve.Listen, u.worker.Serve.Listen = anyPort, anyPort
 	// All stop together: no caller is left that would have to learn of it first.
@@ -103,7 +103,7 @@ func (u *upConfig) run(ctx context.Context, out, logs io.Writer) error {
 	u.below(&u.kvstore.DataDir, kvstore.DefaultConfig().DataDir, "kvstore")
 	u.below(&u.taskdb.Path, taskdb.DefaultConfig().Path, filepath.Join("taskdb", "tasks.db"))
 	u.below(&u.storage.Data, storage.DefaultConfig().Data, "storage")
-	lock, err := lockFolder(u.Data)
+	lock, err := lockFolder("up", "IMAGEMILL_UP_DATA (--data)", u.Data)
 	if err != nil {
 		return err
 	}
@@ -127,8 +127,7 @@ func (u *upConfig) run(ctx context.Context, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	g.Add("watch", all.transport.Run)
-	g.Add("greeting", func(ctx context.Context) error { return greet(ctx, out, all, front, u.Data) })
+	g.Add("greeting", together(all, nil, "greeting", func(ctx context.Context) error { return u.greet(ctx, out, all, front) }))
 	return g.Run(ctx)
 }
 
@@ -148,8 +147,11 @@ func (u *upConfig) addBackbone(ctx context.Context, g *rungroup.Group, logs io.W
 		return errors.Join(err, ln.Close())
 	}
 	g.Add("kvstore", kv)
-	if u.common.Discovery == "" {
-		u.common.Discovery = "consul://" + ln.Addr().String()
+	if u.common.Registry.Discovery == "" {
+		u.common.Registry.Discovery = "consul://" + ln.Addr().String()
+	}
+	if err := u.shareMember(g, logs); err != nil {
+		return err
 	}
 	if u.common.Events.URL != "" {
 		return nil
@@ -200,7 +202,7 @@ func (u *upConfig) addServices(ctx context.Context, g *rungroup.Group, logs io.W
 }
 
 // greet says where to look, once every service is announced, and then waits.
-func greet(ctx context.Context, out io.Writer, all *neighbours, front *frontend.Service, data string) error {
+func (u *upConfig) greet(ctx context.Context, out io.Writer, all *neighbours, front *frontend.Service) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for len(all.missing()) > 0 {
@@ -216,6 +218,7 @@ func greet(ctx context.Context, out io.Writer, all *neighbours, front *frontend.
   Web page   %[2]s/
   API        %[2]s/openapi.yaml
   Data       %[3]s
+  Registry   %[4]s
 
 Try it, with a picture of yours:
 
@@ -223,8 +226,13 @@ Try it, with a picture of yours:
   curl '%[2]s/image/isReady?id=ID&wait=30s'
   curl -o result.jpg '%[2]s/image/get?id=ID'
 
+Settings change while it runs:
+
+  imagemill config --help
+  imagemill config get --discovery %[4]s
+
 Ctrl-C stops it; what was accepted is kept.
-`, fullVersion(), url, data)
+`, fullVersion(), url, u.Data, u.common.Registry.Discovery)
 	if err != nil {
 		return fmt.Errorf("write greeting: %w", err)
 	}

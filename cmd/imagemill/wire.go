@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"imagemill/internal/rungroup"
 	"imagemill/services/frontend"
 	"imagemill/services/imagemaster"
@@ -68,13 +70,18 @@ func wireKVStore(c common, cfg kvstore.Config, ln net.Listener) (rungroup.Func, 
 	if err := kvstoreFolder(cfg); err != nil {
 		return nil, err
 	}
+	metrics := prometheus.NewRegistry()
+	set := c.settings(metrics)
 	svc, err := kvstore.New(cfg, kvstore.Deps{
-		Log: c.log, Instance: c.instance, Version: fullVersion(), Listener: ln,
+		Log: c.log, Instance: c.instance, Version: fullVersion(), Listener: ln, Metrics: metrics, Settings: set,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return svc.Run, nil
+	var g rungroup.Group
+	g.Add("kvstore", svc.Run)
+	g.Add("settings", func(ctx context.Context) error { return c.followOwn(ctx, svc, cfg.HTTP.Token, set) })
+	return g.Run, nil
 }
 
 // wireTaskDB opens the SQLite file, which outlives the service that uses it.
@@ -96,7 +103,7 @@ func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func
 	}
 	svc, err := taskdb.New(cfg, taskdb.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(),
-		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances,
+		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -121,7 +128,7 @@ func wireStorage(c common, cfg storage.Config) (rungroup.Func, error) {
 	}
 	svc, err := storage.New(cfg, storage.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(),
-		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances,
+		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {
 		return nil, err
@@ -143,7 +150,7 @@ func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Tasks: taskdb.NewClient("http://taskdb", n.client), Blobs: storage.NewClient("http://storage", n.client),
 		Events: bus, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
-		Services: n.transport.Instances,
+		Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {
 		return nil, err
@@ -172,8 +179,8 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	svc, err := worker.New(cfg, worker.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Master: imagemaster.NewClient("http://imagemaster", n.client), Blobs: storage.NewClient("http://storage", n.client),
-		Engine: pool, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
-		Services: n.transport.Instances,
+		Engine: pool, Resize: pool.Resize, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {
 		return nil, err
@@ -193,7 +200,7 @@ func newFrontend(c common, cfg frontend.Config) (*frontend.Service, *neighbours,
 	svc, err := frontend.New(cfg, frontend.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Master: imagemaster.NewClient("http://imagemaster", n.client), Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
-		Services: n.transport.Instances,
+		Services: n.transport.Instances, Settings: n.settings,
 	})
 	return svc, n, err
 }
