@@ -16,12 +16,18 @@ build: ## Build the program as bin/imagemill
 run: ## Run the whole suite in one process, data in ./data
 	go run ./cmd/imagemill up
 
+.PHONY: consul
+consul: bin/consul ## Build the real Consul that kvstore is compared with, as bin/consul (minutes, once)
+
+bin/consul: tools/consul/go.mod tools/consul/go.sum
+	cd tools/consul && CGO_ENABLED=0 go build -o ../../bin/consul github.com/hashicorp/consul
+
 .PHONY: test
-test: ## Run all tests
+test: bin/consul ## Run all tests
 	go test ./...
 
 .PHONY: race
-race: ## Run the tests with the race detector, without the long end-to-end ones
+race: bin/consul ## Run the tests with the race detector, without the long end-to-end ones
 	go test -race -short -timeout 20m ./...
 
 .PHONY: e2e
@@ -68,7 +74,7 @@ bench: ## Run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-smoke
-bench-smoke: ## Run each benchmark once, to see that it works
+bench-smoke: bin/consul ## Run each benchmark once, to see that it works
 	go test -run '^$$' -bench . -benchtime 1x ./internal/... ./pkg/... ./services/storage/... ./services/worker/... ./services/kvstore/...
 
 .PHONY: image

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"imagemill/e2e"
@@ -174,7 +175,7 @@ func publishedPorts(c *e2e.Compose) (ports []string) {
 	return ports
 }
 
-// closedInside calls every route of every internal service without the cluster
+// closedInside asks NATS, and calls every route of every internal service without the cluster
 // token and with a wrong one.
 func closedInside(t *testing.T, c *e2e.Compose) {
 	routes := map[string][]string{
@@ -183,6 +184,15 @@ func closedInside(t *testing.T, c *e2e.Compose) {
 		"storage":     {"GET /blobs/finished", "GET /blobs/inProgress/x", "PUT /blobs/inProgress/x", "DELETE /blobs/inProgress/x", "HEAD /blobs/finished/x", "GET /metrics", "GET /config", "GET /services"},
 		"taskdb":      {"POST /tasks", "GET /tasks/x", "GET /tasks?state=finished", "POST /claims", "GET /stats", "GET /notStarted", "GET /inProgress", "GET /finished", "GET /metrics", "GET /config", "GET /services"},
 		"kvstore":     {"GET /v1/kv/services/?recurse", "PUT /v1/kv/x", "DELETE /v1/kv/services/?recurse", "PUT /v1/session/create", "GET /v1/session/list", "PUT /v1/txn", "GET /v1/status/leader", "GET /v1/status/peers", "GET /v1/agent/self", "GET /metrics", "GET /config"},
+	}
+	for _, k := range c.Containers("nats") {
+		for _, token := range []string{"", "wrong"} {
+			conn, err := nats.Connect("nats://"+net.JoinHostPort(k.Address(), "4222"), nats.Token(token), nats.Timeout(10*time.Second))
+			if err == nil {
+				conn.Close()
+			}
+			require.ErrorIs(t, err, nats.ErrAuthorization, "NATS with the token %q", token)
+		}
 	}
 	hc := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
 	defer hc.CloseIdleConnections()
