@@ -338,7 +338,7 @@ func (p *Process) Exited() bool {
 }
 
 // patience is how long a condition may take to come true.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // Eventually polls a condition.
 func (p *Processes) Eventually(what string, cond func() bool) {

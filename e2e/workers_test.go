@@ -70,7 +70,7 @@ func newCrew(t testing.TB) *crew {
 }
 
 // patience is how long a condition may take to come true.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // runs starts a service, which stops with stop, or at the end of the test.
 func (c *crew) runs(run func(context.Context) error) (stop func()) {

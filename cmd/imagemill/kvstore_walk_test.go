@@ -82,10 +82,10 @@ func TestThreeNodesWalk(t *testing.T) {
 	require.Len(t, nodes, 3)
 	apis := []string{"127.0.0.1:8500", "127.0.0.1:8510", "127.0.0.1:8520"}
 	for _, api := range apis {
-		require.Eventually(t, func() bool { return isReady(t, ports[api]) }, 30*time.Second, 50*time.Millisecond, "%s is not ready", api)
+		require.Eventually(t, func() bool { return isReady(t, ports[api]) }, time.Minute, 50*time.Millisecond, "%s is not ready", api)
 	}
 	try := func() string {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "bash", "-euc", elsewhere(t, ports, walk(t, string(docs), "three nodes tried")))
 		cmd.Env = env

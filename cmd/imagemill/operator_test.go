@@ -25,7 +25,7 @@ import (
 // tool runs a subcommand as an operator would and gives what it printed.
 func tool(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd, out := root(), &output{}
 	cmd.SetArgs(args)
@@ -65,7 +65,7 @@ func startRegistry(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- svc.Run(ctx) }()
 	t.Cleanup(func() { cancel(); assert.NoError(t, <-done) })
-	require.Eventually(t, func() bool { return svc.URL() != "" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return svc.URL() != "" }, time.Minute, time.Millisecond)
 	t.Setenv("IMAGEMILL_DISCOVERY", "consul://"+strings.TrimPrefix(svc.URL(), "http://"))
 }
 
@@ -127,7 +127,7 @@ func TestConfigWatchShowsEveryChange(t *testing.T) {
 	go func() { done <- cmd.ExecuteContext(ctx) }()
 	shows := func(part string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return strings.Contains(out.String(), part) }, 10*time.Second, time.Millisecond, part)
+		require.Eventually(t, func() bool { return strings.Contains(out.String(), part) }, time.Minute, time.Millisecond, part)
 	}
 	shows(`{"name":"log/level","value":"debug"`)
 	says(t, "config", "set", "worker/side", "100")
@@ -174,12 +174,12 @@ func TestSettingsChangeARunningSuite(t *testing.T) {
 	}
 	says(t, "config", "set", "worker/engines", "3")
 	says(t, "config", "set", "presets/mine", `{"renditions":[{"operations":[{"op":"resize","width":3}]}]}`)
-	require.Eventually(t, func() bool { return upload(t, s.url, "mine") == http.StatusAccepted }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return upload(t, s.url, "mine") == http.StatusAccepted }, time.Minute, 5*time.Millisecond)
 	says(t, "config", "set", "maintenance/mode", "on")
-	require.Eventually(t, func() bool { return upload(t, s.url, "mine") == http.StatusServiceUnavailable }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return upload(t, s.url, "mine") == http.StatusServiceUnavailable }, time.Minute, 5*time.Millisecond)
 	says(t, "config", "unset", "maintenance/mode")
 	says(t, "config", "unset", "log/level")
-	require.Eventually(t, func() bool { return upload(t, s.url, "mine") == http.StatusAccepted }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return upload(t, s.url, "mine") == http.StatusAccepted }, time.Minute, 5*time.Millisecond)
 	for _, url := range urls {
 		inEffect(t, url, "log/level", "warn")
 	}
@@ -206,7 +206,7 @@ func inEffect(t *testing.T, url, name, value string) {
 		_, body := request(t, http.MethodGet, url+"/config", nil)
 		require.NoError(t, json.Unmarshal(body, &got))
 		return got.Settings[name].Value == value
-	}, 10*time.Second, 5*time.Millisecond, "%s of %s", name, url)
+	}, time.Minute, 5*time.Millisecond, "%s of %s", name, url)
 }
 
 func upload(t *testing.T, url, preset string) int {

@@ -40,7 +40,7 @@ func startProgram(t testing.TB, env []string, args ...string) *program {
 		p.signal(syscall.SIGTERM)
 		select {
 		case <-p.done:
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			_ = p.cmd.Process.Kill()
 			<-p.done
 		}
@@ -70,7 +70,7 @@ func freePorts(t testing.TB, n int) []string {
 // awaitReady waits until the service at the address has all that it needs.
 func awaitReady(t testing.TB, addr string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return isReady(t, addr) }, 30*time.Second, 10*time.Millisecond, "%s is not ready", addr)
+	require.Eventually(t, func() bool { return isReady(t, addr) }, time.Minute, 10*time.Millisecond, "%s is not ready", addr)
 }
 
 // isReady asks a service whether it is.

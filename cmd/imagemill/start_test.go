@@ -19,7 +19,7 @@ import (
 // gives its error.
 func startFails(t *testing.T, args ...string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	t.Setenv("IMAGEMILL_LINGER", "0s")
 	cmd := root()

@@ -63,7 +63,7 @@ func publishUntil(t *testing.T, p events.Publisher, e events.Event, heard <-chan
 		default:
 			return false
 		}
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestNATSCarriesBetweenProcesses(t *testing.T) {

@@ -227,7 +227,7 @@ func TestANewInstanceIsAskedAtOnce(t *testing.T) {
 	go func() { done <- w.Run(ctx) }()
 	w.Joined(discovery.Instance{ID: "gone-1", Service: "storage", URL: "http://127.0.0.1:1", Version: "1.0.0"})
 	w.Joined(discovery.Instance{ID: "storage-1", Service: "storage", URL: srv.URL, Version: "1.0.0"})
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "storage-1") }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "storage-1") }, time.Minute, time.Millisecond)
 	require.Contains(t, log.String(), "behind this machine")
 	require.Len(t, w.quiet(), 1, "the one that did not answer is asked again")
 	cancel()

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of these tests; none comes near it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func testConfig() serve.Config {
 	cfg := serve.DefaultConfig("127.0.0.1:0")

@@ -83,6 +83,6 @@ func recognizing(t *testing.T, urls ...string) *http.Client {
 	done := make(chan error, 1)
 	go func() { done <- tr.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
-	require.Eventually(t, func() bool { return tr.Ready("taskdb") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return tr.Ready("taskdb") }, time.Minute, time.Millisecond)
 	return &http.Client{Transport: tr}
 }

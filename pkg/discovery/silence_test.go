@@ -56,7 +56,7 @@ func (f *fleet) park(h *hanging, method string, body io.Reader, header ...string
 		}
 		answer <- text
 	}()
-	require.Eventually(f.t, func() bool { return h.parked.Load() > before }, 5*time.Second, time.Millisecond)
+	require.Eventually(f.t, func() bool { return h.parked.Load() > before }, time.Minute, time.Millisecond)
 	return answer
 }
 
@@ -66,7 +66,7 @@ func gets(t *testing.T, answer <-chan string) string {
 	select {
 	case text := <-answer:
 		return text
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		require.FailNow(t, "no answer")
 		return ""
 	}
@@ -93,7 +93,7 @@ func TestWhatWaitsForAHangingInstanceGoesElsewhereIfItMay(t *testing.T) {
 	keyed := f.park(h, "POST", stream("hello"), discovery.IdempotencyHeader)
 	post := f.park(h, "POST", stream("hello"))
 	big := f.park(h, "PUT", stream(strings.Repeat("b", 200<<10)))
-	require.Eventually(t, func() bool { return h.asked.Load() > 2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return h.asked.Load() > 2 }, time.Minute, time.Millisecond)
 	assert.EqualValues(t, 5, h.parked.Load())
 	assert.Empty(t, get, "there is nobody else: better to wait")
 
@@ -116,7 +116,7 @@ func TestWhatWaitsForAHangingInstanceGoesElsewhereIfItMay(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, _, err := f.do("GET", nil)
 		return err == nil && h.parked.Load() > before
-	}, 5*time.Second, time.Millisecond, "it is used again")
+	}, time.Minute, time.Millisecond, "it is used again")
 }
 
 func TestLongPollsAreNotMistakenForAHang(t *testing.T) {
@@ -125,7 +125,7 @@ func TestLongPollsAreNotMistakenForAHang(t *testing.T) {
 	h.alive.Store(true)
 	poll := f.park(h, "GET", nil)
 	f.add(echo)
-	require.Eventually(t, func() bool { return h.asked.Load() >= 4 }, 10*time.Second, time.Millisecond, "it is asked more than once")
+	require.Eventually(t, func() bool { return h.asked.Load() >= 4 }, time.Minute, time.Millisecond, "it is asked more than once")
 	assert.Empty(t, poll)
 	assert.EqualValues(t, 1, h.parked.Load())
 	h.alive.Store(false)
@@ -138,7 +138,7 @@ func TestSilenceIsAskedAfterMoreAndMoreRarely(t *testing.T) {
 	h.alive.Store(true)
 	started := time.Now()
 	f.park(h, "GET", nil)
-	require.Eventually(t, func() bool { return h.asked.Load() == 6 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return h.asked.Load() == 6 }, time.Minute, time.Millisecond)
 	// 1 + 2 + 4 + 8 + 8 + 8 times Silence.
 	assert.GreaterOrEqual(t, time.Since(started), 31*20*time.Millisecond)
 }
@@ -188,7 +188,7 @@ func TestAttemptTimeout(t *testing.T) {
 			assert.NoError(t, err)
 			answer <- string(b)
 		}()
-		require.Eventually(t, func() bool { return h.parked.Load() > before }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return h.parked.Load() > before }, time.Minute, time.Millisecond)
 		return answer
 	}
 	get, post := send("GET"), send("POST")

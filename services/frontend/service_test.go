@@ -74,7 +74,7 @@ func running(t *testing.T, cfg Config, m imagemaster.Images) (s *Service, stop f
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	ready := func() bool { return s.URL() != "" && (s.internal == nil || s.internal.URL() != "") }
-	require.Eventually(t, ready, 10*time.Second, time.Millisecond)
+	require.Eventually(t, ready, time.Minute, time.Millisecond)
 	return s, func() error { cancel(); return <-done }
 }
 

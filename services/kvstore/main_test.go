@@ -71,18 +71,18 @@ func run(t testing.TB, s *Service) *running {
 	return r
 }
 
-// eventually polls a condition for up to ten seconds.
+// eventually polls a condition for up to two minutes.
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatal("condition not met in ten seconds")
+			t.Fatal("condition not met in two minutes")
 		}
 	}
 }

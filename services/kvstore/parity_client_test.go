@@ -200,7 +200,7 @@ func lockScene(t *testing.T, c *api.Client, tr *transcript) {
 	select {
 	case <-lost:
 		tr.say("lost")
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		tr.say("not told")
 	}
 }

@@ -82,7 +82,7 @@ func gather(t testing.TB) *crowd {
 // await waits until all watchers have the value in effect and gives when each had.
 func (c *crowd) await(t testing.TB, value int) []time.Time {
 	t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	var at []time.Time
 	for len(at) < watchers {
 		select {

@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	patience = 20 * time.Second
+	patience = time.Minute
 	tick     = time.Millisecond
 	document = `{"version":1,"renditions":[{"name":"a","format":"png"},{"name":"b","format":"png"}]}`
 )

@@ -88,7 +88,7 @@ func (a *agent) healthy() []*api.ServiceEntry {
 func (a *agent) awaitHealthy(n int) []*api.ServiceEntry {
 	a.t.Helper()
 	var entries []*api.ServiceEntry
-	require.Eventually(a.t, func() bool { entries = a.healthy(); return len(entries) == n }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(a.t, func() bool { entries = a.healthy(); return len(entries) == n }, time.Minute, 5*time.Millisecond)
 	return entries
 }
 
@@ -206,7 +206,7 @@ func TestRealRegistryStartedAnewIsAnnouncedInAtOnce(t *testing.T) {
 		require.Eventually(t, func() bool {
 			pair, _, err := a.client.KV().Get("services/store/a", nil)
 			return err == nil && pair != nil && pair.Session != ""
-		}, 10*time.Second, 5*time.Millisecond)
+		}, time.Minute, 5*time.Millisecond)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestRealAccessControl(t *testing.T) {
 		}
 		token, _, err = a.client.ACL().TokenCreate(&api.ACLToken{Policies: []*api.ACLLink{{ID: policy.ID}}}, nil)
 		return err == nil
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	refused, without := make(chan struct{}), &switched{}
@@ -237,7 +237,7 @@ func TestRealAccessControl(t *testing.T) {
 	announce(t, t.Context(), a.of(t, consul.Deps{}, cataloged, with))
 	sizes(t, a.of(t, consul.Deps{}, with).Watch(t.Context(), "store"), 1)
 	a.awaitHealthy(1)
-	require.Eventually(t, func() bool { return without.refused.Load() > 4 }, 10*time.Second, time.Millisecond, "it goes on trying")
+	require.Eventually(t, func() bool { return without.refused.Load() > 4 }, time.Minute, time.Millisecond, "it goes on trying")
 	cancel()
 	<-refused
 }

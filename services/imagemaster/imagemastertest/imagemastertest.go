@@ -37,7 +37,7 @@ type Open func(t *testing.T, env Env) imagemaster.Master
 const Document = `{"version":1,"renditions":[{"name":"a","format":"png"},{"name":"b","format":"jpeg"}]}`
 
 // patience bounds every wait; none comes near it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // bench is one master with what lies behind it.
 type bench struct {

@@ -266,7 +266,7 @@ func TestTakeBackSparesLater(t *testing.T) {
 		s.keys.mu.Lock()
 		defer s.keys.mu.Unlock()
 		return s.keys.held[blob("a")].users == 2 // the second has come as far as it can
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	close(proceed)
 	require.ErrorIs(t, <-first, errInjected)
 	require.NoError(t, <-second)

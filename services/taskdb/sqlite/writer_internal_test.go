@@ -142,7 +142,7 @@ func TestHangingCommit(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() { _, err := s.Create(ctx, newTask(1)); left <- err }()
-	require.Eventually(t, func() bool { return len(s.queue) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.queue) == 1 }, time.Minute, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-left, context.Canceled)
 	for len(s.queue) < cap(s.queue) {
