@@ -27,7 +27,8 @@ type fleet struct {
 	tune  func(i int, c *Config)
 	log   *slog.Logger
 	ports [][3]int
-	nodes []*running // nil where a node is stopped
+	given map[int]bool // ports that some node has or had
+	nodes []*running   // nil where a node is stopped
 }
 
 // loopbackHost gives an address of this machine that no other test has, where
@@ -45,17 +46,21 @@ func (f *fleet) freePort() int {
 	t := f.t
 	t.Helper()
 	for range 200 {
-		address := fmt.Sprintf("%s:%d", f.host, 10000+rand.IntN(20000))
+		port := 10000 + rand.IntN(20000)
+		if f.given[port] {
+			continue // it is free only because its node has not begun
+		}
+		address := fmt.Sprintf("%s:%d", f.host, port)
 		ln, err := net.Listen("tcp", address)
 		if err != nil {
 			continue
 		}
-		port := ln.Addr().(*net.TCPAddr).Port
 		pc, perr := net.ListenPacket("udp", address)
 		if perr == nil {
 			perr = pc.Close()
 		}
 		if ln.Close() == nil && perr == nil {
+			f.given[port] = true
 			return port
 		}
 	}
@@ -66,7 +71,8 @@ func (f *fleet) freePort() int {
 // newFleet prepares nodes n0, n1, …; tune may change their settings.
 func newFleet(t testing.TB, size int, tune func(i int, c *Config)) *fleet {
 	t.Helper()
-	f := &fleet{t: t, host: loopbackHost(), dir: t.TempDir(), wall: newWall(), size: size, tune: tune, log: quiet(), nodes: make([]*running, size)}
+	f := &fleet{t: t, host: loopbackHost(), dir: t.TempDir(), wall: newWall(), size: size, tune: tune, log: quiet(),
+		given: map[int]bool{}, nodes: make([]*running, size)}
 	for i := range size {
 		f.ports = append(f.ports, [3]int{f.freePort(), f.freePort(), f.freePort()})
 		for _, p := range f.ports[i] {
@@ -158,7 +164,14 @@ func (f *fleet) run(s *Service) *running {
 			f.t.Errorf("Run: %v", err)
 		}
 	}
-	eventually(f.t, func() bool { return s.URL() != "" })
+	eventually(f.t, func() bool {
+		select {
+		case err := <-done:
+			require.NoError(f.t, err, "Run")
+		default:
+		}
+		return s.URL() != ""
+	})
 	r.url = s.URL()
 	var err error
 	r.client, err = api.NewClient(&api.Config{Address: r.url, HttpClient: r.http})
