@@ -73,6 +73,34 @@ func (q *query) number(name string) (float64, bool) {
 	return v, true
 }
 
+// positive reads a whole number that may be left out, but not be 0.
+func (q *query) positive(name string) int {
+	v, ok := q.integer(name)
+	if ok && v == 0 {
+		q.fail(name, "is 0; leave it out or give a value above 0")
+	}
+	return v
+}
+
+// above0 reads a number that may be left out, but not be 0.
+func (q *query) above0(name string) float64 {
+	v, ok := q.number(name)
+	if ok && v == 0 {
+		q.fail(name, "is 0; leave it out or give a value above 0")
+	}
+	return v
+}
+
+// first gives the first of some parameters that is there.
+func (q *query) first(names ...string) string {
+	for _, name := range names {
+		if q.values.Has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // color reads a colour, with or without its "#", which a query must escape.
 func (q *query) color(name string) Color {
 	v := q.text(name)
