@@ -53,7 +53,7 @@ func (f Focal) After(op Operation, w, h int) Focal {
 
 // resized follows the point through a resize in plain width and height.
 func (f Focal) resized(o Resize, w, h int) Focal {
-	switch o.Fit {
+	switch o.Fit { //nolint:exhaustive // the others cut nothing off
 	case Pad:
 		inW, inH := o.Within(w, h)
 		x, y := o.Gravity.Offset(o.Width, o.Height, inW, inH)

@@ -121,7 +121,11 @@ func (q *query) done(known []string) *Error {
 	if len(unknown) > 0 && q.err == nil {
 		slices.Sort(unknown)
 		slices.Sort(q.names)
-		q.fail(clip(unknown[0]), "is not known; allowed is %s", strings.Join(slices.Compact(append(q.names, known...)), ", "))
+		what := "is not known"
+		if unknown[0] == "" {
+			what = "a parameter has no name"
+		}
+		q.fail(clip(unknown[0]), "%s; allowed is %s", what, strings.Join(slices.Compact(append(q.names, known...)), ", "))
 	}
 	return q.err
 }

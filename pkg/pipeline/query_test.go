@@ -121,6 +121,7 @@ type wrongQuery struct{ query, path, says string }
 func wrongQueries() []wrongQuery {
 	return []wrongQuery{
 		{"widht=5", "widht", "allowed is"},
+		{"=5", "", "no name; allowed is animated"},
 		{"width=5&width=6", "width", "2 times"},
 		{"width=", "width", "empty"},
 		{"width=abc", "width", "whole number"},

@@ -71,9 +71,9 @@ func TestEveryOperationAndFieldStandsInTheSchema(t *testing.T) {
 	for _, op := range operations {
 		v := reflect.TypeOf(op)
 		want := []string{"op"}
-		for i := range v.NumField() {
-			name, _, _ := strings.Cut(v.Field(i).Tag.Get("json"), ",")
-			require.NotEmpty(t, name, "%s.%s", v, v.Field(i).Name)
+		for field := range v.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			require.NotEmpty(t, name, "%s.%s", v, field.Name)
 			want = append(want, name)
 		}
 		got := properties(t, v.Name())
