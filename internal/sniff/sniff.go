@@ -61,6 +61,15 @@ var formats = []struct {
 	{PDF, "PDF", "application/pdf", ".pdf", false},
 }
 
+// Formats lists all that are recognised.
+func Formats() []Format {
+	list := make([]Format, len(formats))
+	for i, row := range formats {
+		list[i] = row.format
+	}
+	return list
+}
+
 // MIME is the media type; application/octet-stream for Unknown.
 func (f Format) MIME() string {
 	for _, row := range formats {
