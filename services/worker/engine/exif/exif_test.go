@@ -8,6 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// byteOrder both reads and writes.
+type byteOrder interface {
+	binary.ByteOrder
+	binary.AppendByteOrder
+}
+
 // entry is a field of a directory: its value stands in the entry, or in data.
 type entry struct {
 	tag, kind uint16
@@ -17,9 +23,9 @@ type entry struct {
 }
 
 // structure writes directories one after the other and gives where each lies.
-func structure(order binary.AppendByteOrder, directories ...[]entry) []byte {
+func structure(order byteOrder, directories ...[]entry) []byte {
 	head := "II*\x00"
-	if order == binary.AppendByteOrder(binary.BigEndian) {
+	if order == byteOrder(binary.BigEndian) {
 		head = "MM\x00*"
 	}
 	b := order.AppendUint32([]byte(head), 8)
@@ -45,7 +51,7 @@ func structure(order binary.AppendByteOrder, directories ...[]entry) []byte {
 	return b
 }
 
-func numbers(order binary.AppendByteOrder, v ...uint32) (b []byte) {
+func numbers(order byteOrder, v ...uint32) (b []byte) {
 	for _, n := range v {
 		b = order.AppendUint32(b, n)
 	}
@@ -53,7 +59,7 @@ func numbers(order binary.AppendByteOrder, v ...uint32) (b []byte) {
 }
 
 // block is a camera's: a first directory, EXIF and a place, in this order.
-func block(order binary.AppendByteOrder) []byte {
+func block(order byteOrder) []byte {
 	first := func(exif, gps uint32) []entry {
 		return []entry{
 			{tag: 0x010f, kind: typeASCII, count: 8, data: []byte("Camera\x00\x00")},
@@ -83,7 +89,7 @@ func block(order binary.AppendByteOrder) []byte {
 }
 
 func TestWhatABlockSays(t *testing.T) {
-	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+	for _, order := range []byteOrder{binary.LittleEndian, binary.BigEndian} {
 		got := Parse(block(order))
 		require.Equal(t, 6, got.Orientation)
 		require.True(t, got.SRGB)
