@@ -146,6 +146,9 @@ func (a *attempt) store(ctx context.Context, rep engine.Report) (taskdb.Result, 
 		Width: rep.Original.Width, Height: rep.Original.Height, Format: rep.Original.Format,
 		Renditions: make([]taskdb.Rendition, len(rep.Renditions)),
 	}
+	if f := rep.Facts; f != nil {
+		result.Facts = &taskdb.Facts{EXIF: f.EXIF, Colors: f.Colors, BlurHash: f.BlurHash, PHash: f.PHash}
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(storeAtOnce)
 	for i, r := range rep.Renditions {
