@@ -155,3 +155,9 @@ func encoding(r pipeline.Rendition, original engine.Picture) int64 {
 	}
 	return 6 + extra
 }
+
+// Most is a guess for an original of which nothing is known but the limits that
+// it must keep: as many pixels as are allowed, in colour and with transparency.
+func Most(l engine.Limits) int64 {
+	return base + l.WithDefaults().InputPixels*pixel
+}
