@@ -50,7 +50,14 @@ type Job struct {
 	Pipeline pipeline.Pipeline `json:"pipeline"`
 	// Limits bound the job; zero fields stand for the defaults.
 	Limits Limits `json:"limits"`
+	// Assets are the pictures that watermarks are made of: the key is
+	// [AssetKey] of the watermark, the value a file that the engine may read.
+	Assets map[string]string `json:"assets,omitempty"`
 }
+
+// AssetKey names a watermark's picture in Job.Assets: the ID of the image and
+// its rendition, "id/rendition".
+func AssetKey(image, rendition string) string { return image + "/" + rendition }
 
 // Limits bound what one job may cost. A zero field stands for its default.
 type Limits struct {
@@ -95,46 +102,4 @@ func orDefault[T int | int64 | time.Duration](v, standard T) T {
 		return standard
 	}
 	return v
-}
-
-// Report is what Render made.
-type Report struct {
-	// Engine names the implementation: "imaging".
-	Engine string `json:"engine"`
-	// Original is what the source turned out to be.
-	Original Picture `json:"original"`
-	// Renditions stand in the pipeline's order.
-	Renditions []Rendition `json:"renditions"`
-	// Elapsed is the time that the engine itself took.
-	Elapsed time.Duration `json:"elapsed"`
-}
-
-// Picture describes an original as it is stored.
-type Picture struct {
-	// Format is its lower-case name ("jpeg").
-	Format string `json:"format"`
-	// Width and Height in pixels, before the orientation is applied.
-	Width  int `json:"width"`
-	Height int `json:"height"`
-	// Orientation is the EXIF orientation, 1 to 8; 1 when there is none.
-	Orientation int `json:"orientation"`
-	// Frames is the number of pictures in an animation, else 1.
-	Frames int `json:"frames"`
-}
-
-// Rendition is one finished file.
-type Rendition struct {
-	// Name is the rendition's name in the pipeline.
-	Name string `json:"name"`
-	// File is the path of the result in Job.Dir.
-	File string `json:"file"`
-	// Width and Height in pixels.
-	Width  int `json:"width"`
-	Height int `json:"height"`
-	// Format is the format that was written; never pipeline.Same.
-	Format pipeline.Format `json:"format"`
-	// ContentType is its media type.
-	ContentType string `json:"contentType"`
-	// Bytes is the size of the file.
-	Bytes int64 `json:"bytes"`
 }

@@ -99,6 +99,7 @@ func rectangle(x, y, w, h int) image.Rectangle { return image.Rect(x, y, x+w, y+
 
 func resize(v view, o pipeline.Resize, planar bool) view {
 	w, h := v.size().X, v.size().Y
+	o = o.Resolve(w, h)
 	toW, toH := o.Width, o.Height
 	if o.NoEnlarge {
 		toW, toH = min(toW, w), min(toH, h)
