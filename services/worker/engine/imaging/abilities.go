@@ -25,9 +25,6 @@ func refused(p pipeline.Pipeline) error {
 	if err := Abilities().Check(p); err != nil {
 		return err
 	}
-	if len(p.Describe) > 0 {
-		return fault.New(fault.Unsupported, "this engine describes nothing but size and format; leave it out").WithField("describe")
-	}
 	for i, r := range p.Renditions {
 		field, why := "", ""
 		switch {

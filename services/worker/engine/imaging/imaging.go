@@ -65,6 +65,9 @@ func (e *Engine) Render(ctx context.Context, job engine.Job) (report engine.Repo
 		}
 		report.Renditions[s.Rendition] = done
 	}
+	if report.Facts, err = work.facts(); err != nil {
+		return engine.Report{}, err
+	}
 	report.Elapsed = time.Since(start)
 	return report, nil
 }

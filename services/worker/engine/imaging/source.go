@@ -21,6 +21,7 @@ import (
 	"imagemill/internal/fault"
 	"imagemill/internal/sniff"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/exif"
 	"imagemill/services/worker/engine/header"
 )
 
@@ -47,6 +48,7 @@ type source struct {
 	decoder decoder
 	size    int64
 	exif    []byte // the EXIF block of a JPEG or PNG as it stands there
+	block   exif.Block
 }
 
 // open opens an original and reads its header. Frames are counted up to one
@@ -90,7 +92,7 @@ func (s *source) readHeader(maxFrames int) error {
 	// What the header says beyond that is told, and used where it is there.
 	if info, err := header.Read(s.File, s.size, maxFrames); err == nil {
 		info.Width, info.Height, info.Orientation = s.Width, s.Height, s.Orientation
-		s.Picture = info.Picture
+		s.Picture, s.block = info.Picture, info.EXIF
 	}
 	switch {
 	case s.format == sniff.GIF:

@@ -8,6 +8,8 @@ import (
 	"imagemill/internal/fault"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/exif"
+	"imagemill/services/worker/engine/facts"
 	"imagemill/services/worker/engine/plan"
 )
 
@@ -21,6 +23,7 @@ type work struct {
 	movie   *movie              // nil unless all frames are needed
 	colours *transform          // into sRGB, nil when they are that already
 	exif    []byte              // the original's own block
+	block   exif.Block          // the same, read
 	mark    func(pipeline.Asset) (*image.NRGBA, error)
 	// firsts are the pictures after the first resize that others continue from.
 	firsts map[int]scene
@@ -48,7 +51,7 @@ func load(ctx context.Context, job engine.Job, limits engine.Limits) (*work, err
 	if err := expired(ctx); err != nil {
 		return nil, err
 	}
-	w := &work{Picture: src.Picture, job: job, limits: limits, exif: src.exif, mark: marks(job, limits), firsts: map[int]scene{}}
+	w := &work{Picture: src.Picture, job: job, limits: limits, exif: src.exif, block: src.block, mark: marks(job, limits), firsts: map[int]scene{}}
 	if w.plan, err = plan.Make(job.Pipeline, src.Picture, Abilities()); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
@@ -74,6 +77,25 @@ func (w *work) decode(src *source) error {
 	var err error
 	w.movie, err = src.movie()
 	return err
+}
+
+// facts tells what the pipeline asks for of the original.
+func (w *work) facts() (*engine.Facts, error) {
+	want := w.job.Pipeline.Describe
+	if !facts.Needs(want) {
+		return facts.Make(want, nil, w.block), nil
+	}
+	m, err := w.frame(0)
+	if err != nil {
+		return nil, err
+	}
+	s := w.enters(m, pipeline.Rendition{})
+	size := s.size()
+	if max(size.X, size.Y) > facts.Side {
+		to := image.Pt(pipeline.Resize{Width: facts.Side, Height: facts.Side}.Within(size.X, size.Y))
+		s = s.shows(s.scaled(to.X, to.Y, false))
+	}
+	return facts.Make(want, s.finished(), w.block), nil
 }
 
 // keepsFrames reports whether a rendition is an animation.
