@@ -50,11 +50,16 @@ type Job struct {
 	Pipeline pipeline.Pipeline `json:"pipeline"`
 	// Limits bound the job; zero fields stand for the defaults.
 	Limits Limits `json:"limits"`
+	// Assets are the pictures that watermarks are made of: by the Key of each
+	// of pipeline.Pipeline.Assets, a file that the engine may read. They are as
+	// hostile as originals.
+	Assets map[string]string `json:"assets,omitempty"`
 }
 
 // Limits bound what one job may cost. A zero field stands for its default.
 type Limits struct {
-	// InputPixels is the largest area of an original; default 50 million.
+	// InputPixels is the largest area of an original, all frames of an animation
+	// together; default 50 million.
 	InputPixels int64 `json:"inputPixels,omitempty"`
 	// InputSide is the longest side of an original in pixels; default 100,000.
 	InputSide int `json:"inputSide,omitempty"`
@@ -95,46 +100,4 @@ func orDefault[T int | int64 | time.Duration](v, standard T) T {
 		return standard
 	}
 	return v
-}
-
-// Report is what Render made.
-type Report struct {
-	// Engine names the implementation: "imaging".
-	Engine string `json:"engine"`
-	// Original is what the source turned out to be.
-	Original Picture `json:"original"`
-	// Renditions stand in the pipeline's order.
-	Renditions []Rendition `json:"renditions"`
-	// Elapsed is the time that the engine itself took.
-	Elapsed time.Duration `json:"elapsed"`
-}
-
-// Picture describes an original as it is stored.
-type Picture struct {
-	// Format is its lower-case name ("jpeg").
-	Format string `json:"format"`
-	// Width and Height in pixels, before the orientation is applied.
-	Width  int `json:"width"`
-	Height int `json:"height"`
-	// Orientation is the EXIF orientation, 1 to 8; 1 when there is none.
-	Orientation int `json:"orientation"`
-	// Frames is the number of pictures in an animation, else 1.
-	Frames int `json:"frames"`
-}
-
-// Rendition is one finished file.
-type Rendition struct {
-	// Name is the rendition's name in the pipeline.
-	Name string `json:"name"`
-	// File is the path of the result in Job.Dir.
-	File string `json:"file"`
-	// Width and Height in pixels.
-	Width  int `json:"width"`
-	Height int `json:"height"`
-	// Format is the format that was written; never pipeline.Same.
-	Format pipeline.Format `json:"format"`
-	// ContentType is its media type.
-	ContentType string `json:"contentType"`
-	// Bytes is the size of the file.
-	Bytes int64 `json:"bytes"`
 }

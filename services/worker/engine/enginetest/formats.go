@@ -69,7 +69,7 @@ func (s Suite) formatsOut(t *testing.T) {
 		{JPEG(t, m, 0), "jpeg", ""},
 		{Animation(t, 1), "gif", ""},
 		{bitmap.Bytes(), "jpeg", ""},
-		{tagged.Bytes(), "png", ""},
+		{tagged.Bytes(), "tiff", ""},
 		{PNG(t, m), "jpeg", "jpeg"},
 		{PNG(t, m), "gif", "gif"},
 		{JPEG(t, m, 0), "png", "png"},

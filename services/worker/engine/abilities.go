@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"imagemill/internal/fault"
+	"imagemill/internal/sniff"
+	"imagemill/pkg/pipeline"
+)
+
+// Abilities is what an engine can do, as data: the plan goes by it, formats are
+// chosen by it, and pipelines that ask for more are refused before an upload is
+// accepted. Each engine package exports its own.
+type Abilities struct {
+	// Engine is the engine's name in reports.
+	Engine string `json:"engine"`
+	// In are the formats of originals that it reads, as Picture.Format names them.
+	In []string `json:"in"`
+	// Out are the formats that it writes, without pipeline.Same.
+	Out []pipeline.Format `json:"out"`
+	// Shrinks are the formats of originals that it decodes at 1/2, 1/4 and 1/8
+	// of their size for less than the whole costs.
+	Shrinks []string `json:"shrinks,omitempty"`
+	// Animation says that it keeps animations where the output can.
+	Animation bool `json:"animation,omitempty"`
+	// Profiles says that it converts colour profiles; without it, only sRGB
+	// comes out.
+	Profiles bool `json:"profiles,omitempty"`
+	// Metadata says that it can carry metadata over.
+	Metadata bool `json:"metadata,omitempty"`
+	// Fast says that it has the fast path for JPEG.
+	Fast bool `json:"fast,omitempty"`
+	// Collected says that its memory is given back by a garbage collector, some
+	// time after it is no longer used.
+	Collected bool `json:"collected,omitempty"`
+}
+
+// Has reports whether the engine writes a format. Same and Auto are always
+// had: they stand for one that it writes.
+func (a Abilities) Has(f pipeline.Format) bool {
+	return f == pipeline.Same || f == pipeline.Auto || slices.Contains(a.Out, f)
+}
+
+// Reads reports whether the engine reads originals of a format, as
+// Picture.Format names it.
+func (a Abilities) Reads(format string) bool { return slices.Contains(a.In, format) }
+
+// Shrink reports whether the engine decodes originals of a format smaller than
+// they are.
+func (a Abilities) Shrink(format string) bool { return slices.Contains(a.Shrinks, format) }
+
+// Check refuses a valid pipeline that asks for what the engine cannot do. Its
+// error is Unsupported, with the path of the field and what is allowed.
+func (a Abilities) Check(p pipeline.Pipeline) error {
+	for i, r := range p.Renditions {
+		if field, why := a.lacks(r); field != "" {
+			return fault.New(fault.Unsupported, why).WithField(fmt.Sprintf("renditions[%d].%s", i, field))
+		}
+	}
+	return nil
+}
+
+// lacks names the first field of a rendition that asks for too much, and why;
+// empty when there is none.
+func (a Abilities) lacks(r pipeline.Rendition) (field, why string) {
+	switch {
+	case !a.Has(r.Format):
+		return "format", fmt.Sprintf("%s cannot be written here; %s can", sniff.Format(r.Format).Name(), a.outNames())
+	case r.Animated && !a.Animation:
+		return "animated", "animations cannot be kept here; leave it out for a still picture"
+	case r.Profile != pipeline.SRGB && !a.Profiles:
+		return "profile", "colour profiles cannot be written here; leave it out for srgb"
+	case r.Metadata != pipeline.Strip && !a.Metadata:
+		return "metadata", "metadata cannot be kept here; leave it out to strip it"
+	}
+	return "", ""
+}
+
+// outNames lists the formats that are written, for messages.
+func (a Abilities) outNames() string {
+	names := make([]string, len(a.Out))
+	for i, f := range a.Out {
+		names[i] = sniff.Format(f).Name()
+	}
+	return strings.Join(names, ", ")
+}
