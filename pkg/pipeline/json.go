@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Parse reads a JSON document and checks it completely. The result carries the
@@ -12,9 +13,9 @@ import (
 // rendition, fit "contain". The error is an *Error with the path of the first
 // wrong field.
 func Parse(document []byte) (Pipeline, error) {
-	p, err := parse(document)
+	p, err := read(document)
 	if err == nil {
-		err = p.validate()
+		err = p.ownNames()
 	}
 	if err != nil {
 		return Pipeline{}, err
@@ -22,13 +23,23 @@ func Parse(document []byte) (Pipeline, error) {
 	return p, nil
 }
 
+// read parses and validates.
+func read(document []byte) (Pipeline, *Error) {
+	p, err := parse(document)
+	if err == nil {
+		err = p.validate()
+	}
+	p.Describe = inOrder(p.Describe)
+	return p, err
+}
+
 // UnmarshalJSON is Parse, so that a pipeline inside another document is held
-// to the same rules. null leaves p as it is.
+// to the same rules, but that it takes what Expand makes. null leaves p as it is.
 func (p *Pipeline) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		return nil
 	}
-	parsed, err := Parse(b)
+	parsed, err := read(b)
 	if err != nil {
 		return err
 	}
@@ -55,7 +66,14 @@ func parse(document []byte) (Pipeline, *Error) {
 			f.fail("version", "is %d; the only version is 1", v)
 		}
 	}
-	renditions := f.list("renditions", MaxRenditions)
+	for i, raw := range f.list("describe", len(facets)) {
+		var facet Facet
+		if raw[0] != '"' || json.Unmarshal(raw, &facet) != nil {
+			f.fail(fmt.Sprintf("describe[%d]", i), "must be a string, not %s", clip(string(raw)))
+		}
+		p.Describe = append(p.Describe, facet)
+	}
+	renditions := f.list("renditions", setSize*MaxRenditions)
 	for i, raw := range renditions {
 		r, err := parseRendition(fmt.Sprintf("renditions[%d]", i), raw, len(renditions) == 1)
 		if err != nil {
@@ -64,33 +82,6 @@ func parse(document []byte) (Pipeline, *Error) {
 		p.Renditions = append(p.Renditions, r)
 	}
 	return p, f.done()
-}
-
-func parseRendition(path string, raw json.RawMessage, single bool) (Rendition, *Error) {
-	f := readObject(path, raw)
-	r := Rendition{
-		Name: f.text("name"), Format: Format(f.text("format")), Background: lower(f.text("background")),
-	}
-	if _, given := f.raw["name"]; !given && single {
-		r.Name = DefaultName
-	}
-	if upright, ok := f.flag("autoOrient"); ok {
-		r.KeepOrientation = !upright
-	}
-	if q, ok := f.integer("quality"); ok {
-		r.Quality = q
-		if q == 0 {
-			f.fail("quality", "is 0; allowed is 1 to 100")
-		}
-	}
-	for i, op := range f.list("operations", MaxOperations) {
-		o, err := parseOperation(fmt.Sprintf("%s.operations[%d]", path, i), op)
-		if err != nil {
-			return r, err
-		}
-		r.Operations = append(r.Operations, o)
-	}
-	return r, f.done()
 }
 
 // MarshalJSON gives the canonical form: fixed order of fields, defaults left
@@ -105,31 +96,9 @@ func (p Pipeline) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(struct {
 		Version    int         `json:"version"`
+		Describe   []Facet     `json:"describe,omitempty"`
 		Renditions []Rendition `json:"renditions"`
-	}{1, p.Renditions})
-}
-
-// MarshalJSON gives the canonical form of one rendition.
-func (r Rendition) MarshalJSON() ([]byte, error) {
-	doc := struct {
-		Name       string            `json:"name"`
-		AutoOrient *bool             `json:"autoOrient,omitempty"`
-		Operations []json.RawMessage `json:"operations,omitempty"`
-		Format     Format            `json:"format,omitempty"`
-		Quality    int               `json:"quality,omitempty"`
-		Background Color             `json:"background,omitempty"`
-	}{Name: r.Name, Format: r.Format, Quality: r.Quality, Background: lower(string(r.Background))}
-	if r.KeepOrientation {
-		doc.AutoOrient = new(bool)
-	}
-	for _, op := range r.Operations {
-		b, err := marshalOperation(op)
-		if err != nil {
-			return nil, fmt.Errorf("marshal operation %s: %w", op.Op(), err)
-		}
-		doc.Operations = append(doc.Operations, b)
-	}
-	return json.Marshal(doc)
+	}{1, inOrder(p.Describe), p.Renditions})
 }
 
 // marshalOperation writes the discriminator in front of the operation's own fields.
@@ -143,4 +112,15 @@ func marshalOperation(op Operation) (json.RawMessage, error) {
 		head = append(head, ',')
 	}
 	return append(head, bytes.TrimPrefix(b, []byte("{"))...), nil
+}
+
+// inOrder gives facets in the order of a document.
+func inOrder(list []Facet) []Facet {
+	var out []Facet
+	for _, f := range facets {
+		if slices.Contains(list, f) {
+			out = append(out, f)
+		}
+	}
+	return out
 }

@@ -77,7 +77,7 @@ func TestWrongDocumentsNameTheField(t *testing.T) {
 		{`{"renditions":[{"name":"A"}]}`, "renditions[0].name", "a-z"},
 		{`{"renditions":[{"name":"../x"}]}`, "renditions[0].name", "a-z"},
 		{`{"renditions":[{"name":""}]}`, "renditions[0].name", "empty"},
-		{`{"renditions":[{"format":"webp"}]}`, "renditions[0].format", "jpeg, png, gif"},
+		{`{"renditions":[{"format":"bmp"}]}`, "renditions[0].format", "jpeg, png, gif"},
 		{`{"renditions":[{"quality":0}]}`, "renditions[0].quality", "1 to 100"},
 		{`{"renditions":[{"quality":101}]}`, "renditions[0].quality", "1 to 100"},
 		{`{"renditions":[{"quality":"80"}]}`, "renditions[0].quality", "whole number"},

@@ -76,7 +76,7 @@ func TestWrongQueriesNameTheParameter(t *testing.T) {
 		{"blur=0", "blur", "0.1 to 100"},
 		{"sharpen=1e999", "sharpen", "number"},
 		{"gamma=0", "gamma", "0.1 to 10"},
-		{"format=webp", "format", "jpeg, png, gif"},
+		{"format=bmp", "format", "jpeg, png, gif"},
 		{"quality=0", "quality", "1 to 100"},
 		{"quality=101", "quality", "1 to 100"},
 	} {
