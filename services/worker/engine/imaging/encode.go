@@ -13,8 +13,6 @@ import (
 	"sync"
 	"syscall"
 
-	lib "github.com/disintegration/imaging"
-
 	"imagemill/internal/fault"
 	"imagemill/internal/sniff"
 	"imagemill/pkg/pipeline"
@@ -92,8 +90,8 @@ func (e *Engine) encode(w io.Writer, m image.Image, format pipeline.Format, r pi
 		return gif.Encode(w, forGIF(m), nil)
 	default:
 		encoder := png.Encoder{CompressionLevel: pngLevel(m.Bounds()), BufferPool: e.buffers}
-		if _, slow := m.(*image.YCbCr); slow {
-			m = lib.Clone(m)
+		if p, slow := m.(*image.YCbCr); slow {
+			m = pixelsOf(p)
 		}
 		return encoder.Encode(w, m)
 	}

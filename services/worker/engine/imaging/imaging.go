@@ -88,26 +88,21 @@ func load(ctx context.Context, job engine.Job, limits engine.Limits) (*original,
 	if err != nil {
 		return nil, err
 	}
-	return &original{Picture: src.Picture, stored: img}, nil
+	return &original{Picture: src.Picture, stored: viewOf(img)}, nil
 }
 
 // original is the decoded picture that all renditions start from.
 type original struct {
 	engine.Picture
-	stored  image.Image
-	upright image.Image
+	stored view
 }
 
-// start gives the picture as the first operation of r sees it. Setting it
-// upright happens once for all renditions.
-func (o *original) start(r pipeline.Rendition) image.Image {
-	if r.KeepOrientation || o.Orientation == 1 {
+// start gives the picture as the first operation of r sees it.
+func (o *original) start(r pipeline.Rendition) view {
+	if r.KeepOrientation {
 		return o.stored
 	}
-	if o.upright == nil {
-		o.upright = orient(o.stored, o.Orientation)
-	}
-	return o.upright
+	return o.stored.turned(turnOf(o.Orientation))
 }
 
 // rendition makes and writes one rendition.
@@ -116,20 +111,20 @@ func (e *Engine) rendition(ctx context.Context, dir string, base *original, r pi
 	if err != nil {
 		return engine.Rendition{}, fmt.Errorf("plan rendition %s: %w", r.Name, err)
 	}
-	img := base.start(r)
+	v := base.start(r)
 	for i, s := range steps(r) {
 		if err := expired(ctx); err != nil {
 			return engine.Rendition{}, err
 		}
-		img = s.run(img)
-		if got := img.Bounds().Size(); got != image.Pt(plan[i+1].Width, plan[i+1].Height) {
+		v = s.run(v)
+		if got := v.size(); got != image.Pt(plan[i+1].Width, plan[i+1].Height) {
 			return engine.Rendition{}, fmt.Errorf("rendition %s: %s gave %v, planned was %+v", r.Name, s.name, got, plan[i+1])
 		}
 	}
 	if err := expired(ctx); err != nil {
 		return engine.Rendition{}, err
 	}
-	return e.write(dir, img, base.Format, r)
+	return e.write(dir, v.picture(), base.Format, r)
 }
 
 // expired turns a done context into a failure of its kind.

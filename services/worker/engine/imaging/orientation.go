@@ -2,9 +2,6 @@ package imaging
 
 import (
 	"encoding/binary"
-	"image"
-
-	lib "github.com/disintegration/imaging"
 
 	"imagemill/internal/sniff"
 )
@@ -126,25 +123,4 @@ func directoryOrientation(b []byte, order binary.ByteOrder) int {
 		return 1
 	}
 	return 1
-}
-
-// orient sets a picture upright.
-func orient(img image.Image, orientation int) image.Image {
-	switch orientation {
-	case 2:
-		return lib.FlipH(img)
-	case 3:
-		return lib.Rotate180(img)
-	case 4:
-		return lib.FlipV(img)
-	case 5:
-		return lib.Transpose(img)
-	case 6:
-		return lib.Rotate270(img)
-	case 7:
-		return lib.Transverse(img)
-	case 8:
-		return lib.Rotate90(img)
-	}
-	return img
 }

@@ -94,32 +94,46 @@ func (s *source) reader() *bufio.Reader {
 }
 
 // decode reads the pixels. The result begins at (0,0), is as large as the
-// header said, and is of a type that every step can work on.
+// header said, and is of a type that a view can show.
 func (s *source) decode() (image.Image, error) {
 	img, err := s.decoder.whole(s.reader())
 	if err != nil {
 		return nil, s.damaged(err)
 	}
 	canvas := image.Rect(0, 0, s.Width, s.Height)
-	switch m := img.(type) {
-	case *image.CMYK:
-		// The drawing of CMYK is fast; reading it pixel by pixel is not.
-		rgb := image.NewRGBA(m.Bounds())
-		draw.Draw(rgb, rgb.Rect, m, m.Rect.Min, draw.Src)
-		img = rgb
-	case *image.Paletted:
-		// Indices beyond the palette would be a panic in the steps.
-		for len(m.Palette) < 256 {
-			m.Palette = append(m.Palette, color.NRGBA{A: 255})
-		}
-	}
 	if img.Bounds() != canvas {
 		// A GIF's frame may cover only a part of its screen.
 		whole := image.NewNRGBA(canvas)
 		draw.Draw(whole, img.Bounds(), img, img.Bounds().Min, draw.Src)
-		img = whole
+		return whole, nil
 	}
-	return img, nil
+	return workable(img), nil
+}
+
+// workable brings a picture that begins at (0,0) to one of the types of view.
+func workable(img image.Image) image.Image {
+	switch m := img.(type) {
+	case *image.YCbCr, *image.Gray, *image.NRGBA:
+		return m
+	case *image.Paletted:
+		// Indices beyond the palette would be a panic in encoders.
+		for len(m.Palette) < maxColors {
+			m.Palette = append(m.Palette, color.NRGBA{A: 255})
+		}
+		return m
+	case *image.Gray16:
+		out := image.NewGray(m.Rect)
+		for i := range out.Pix {
+			out.Pix[i] = m.Pix[2*i]
+		}
+		return out
+	case *image.CMYK:
+		// The drawing of CMYK is fast; reading it pixel by pixel is not.
+		rgb := image.NewRGBA(m.Rect)
+		draw.Draw(rgb, rgb.Rect, m, image.Point{}, draw.Src)
+		return pixelsOf(rgb)
+	}
+	return pixelsOf(img)
 }
 
 // unreadable is the failure of a file in a format that is not decoded here.

@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
 )
 
@@ -56,6 +57,9 @@ func (s shape) continues(larger shape, original engine.Picture) bool {
 	if !s.begins || !larger.begins || s.first != 0 || larger.first != 0 || !larger.plain() {
 		return false
 	}
+	if s.r.Animated || larger.r.Animated || s.r.Frame != larger.r.Frame {
+		return false
+	}
 	if original.Orientation > 1 && s.r.KeepOrientation != larger.r.KeepOrientation {
 		return false
 	}
@@ -67,5 +71,5 @@ func (s shape) continues(larger shape, original engine.Picture) bool {
 // shape, no larger than it was.
 func (s shape) plain() bool {
 	fit := s.resize().Fit
-	return (fit == "" || fit == "contain") && s.toW <= s.sizes[0].Width && s.toH <= s.sizes[0].Height
+	return (fit == "" || fit == pipeline.Contain) && s.toW <= s.sizes[0].Width && s.toH <= s.sizes[0].Height
 }
