@@ -90,7 +90,7 @@ func (p Plan) most(shapes []shape, original engine.Picture, frames int64) int64 
 	}
 	var most int64
 	for i, step := range p.Steps {
-		held := work(p, shapes[step.Rendition], step, original) * frames
+		held := work(p, shapes, step, original) * frames
 		for j := range i {
 			r := p.Steps[j].Rendition
 			if last[r] >= i {
@@ -105,23 +105,32 @@ func (p Plan) most(shapes []shape, original engine.Picture, frames int64) int64 
 func area(w, h int) int64 { return int64(w) * int64(h) }
 
 // work is the most that one rendition holds at a time, beside what it begins
-// with.
-func work(p Plan, s shape, step Step, original engine.Picture) int64 {
+// with: the decoded original or a picture that is kept.
+func work(p Plan, shapes []shape, step Step, original engine.Picture) int64 {
+	s := shapes[step.Rendition]
+	start := max(p.Height, p.Width)
+	if step.From != Original {
+		start = shapes[step.From].toH
+	}
 	var most int64
-	for i := range s.r.Operations {
-		if step.From != Original && i < s.first {
-			continue
-		}
+	first := 0
+	if s.begins {
+		first = s.first // what stands before it are cuts, which copy nothing
+	}
+	for i := first; i < len(s.r.Operations); i++ {
 		in, out := s.sizes[i], s.sizes[i+1]
-		before, after := in.Pixels(), out.Pixels()
-		between := after
+		before, between := in.Pixels(), out.Pixels()
+		if i == first {
+			before = 0
+		}
 		if _, ok := s.r.Operations[i].(pipeline.Resize); ok {
-			between = area(out.Width, min(in.Height, max(p.Height, p.Width)))
+			rows := in.Height
+			if i == first {
+				rows = min(rows, start)
+			}
+			between = area(out.Width, rows) // one direction is scaled after the other
 		}
-		if i <= max(s.first, 0) && step.From == Original {
-			before = 0 // the decoded original, or a view of it
-		}
-		most = max(most, (before+between+after)*pixel)
+		most = max(most, (before+between+out.Pixels())*pixel)
 	}
 	end := s.sizes.Result().Pixels()
 	return max(most, end*(pixel+encoding(s.r, original)))
