@@ -8,8 +8,14 @@ import (
 )
 
 // cascade is how much larger, in both directions, a picture has to be for
-// another rendition to continue from it: see TestCascadeKeepsQuality.
-const cascade = 2
+// another rendition to continue from it. TestCascadeKeepsQuality measures: at
+// 1.4 the end of a chain is at least 0.997 like what is made from the original
+// (SSIM), at 2 not much more. A cut needs 2, so that its place, in whole pixels of
+// the picture, is right to a quarter of a pixel of the result.
+const (
+	cascade    = 1.4
+	cascadeCut = 2
+)
 
 // order puts the renditions into the order in which they are made, largest
 // first, and lets each continue from the smallest picture that is large enough.
@@ -63,8 +69,12 @@ func (s shape) continues(larger shape, original engine.Picture) bool {
 	if original.Orientation > 1 && s.r.KeepOrientation != larger.r.KeepOrientation {
 		return false
 	}
+	factor := cascade
+	if !s.whole {
+		factor = cascadeCut
+	}
 	w, h := s.wholeSize()
-	return float64(larger.toW) >= cascade*w && float64(larger.toH) >= cascade*h
+	return float64(larger.toW) >= factor*w && float64(larger.toH) >= factor*h
 }
 
 // plain reports whether the first resize leaves the whole picture, in its
