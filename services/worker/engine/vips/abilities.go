@@ -52,7 +52,7 @@ func Abilities() (engine.Abilities, error) {
 			can.In = append(can.In, string(f))
 		}
 	}
-	for _, f := range []pipeline.Format{pipeline.JPEG, pipeline.PNG, pipeline.GIF, formatWebP, formatAVIF, formatTIFF, formatJXL} {
+	for _, f := range []pipeline.Format{pipeline.JPEG, pipeline.PNG, pipeline.GIF, pipeline.WebP, pipeline.AVIF, pipeline.TIFF, pipeline.JXL} {
 		if known(savers[f].operation) {
 			can.Out = append(can.Out, f)
 		}

@@ -2,7 +2,11 @@
 
 package vips
 
-import "math"
+import (
+	"math"
+
+	"imagemill/pkg/pipeline"
+)
 
 // clamp rounds to a byte.
 func clamp(v float64) byte { return byte(min(max(math.Floor(v+0.5), 0), 255)) }
@@ -93,5 +97,27 @@ func turnHue(degrees float64) func(p []byte) {
 		}
 		c := sixths[min(int(hue), 5)]
 		p[0], p[1], p[2] = clamp(c[0]), clamp(c[1]), clamp(c[2])
+	}
+}
+
+// sepia mixes a pixel with its brown shade, by percent.
+func sepia(percent float64) func(p []byte) {
+	share := uint32(percent/100*65536 + 0.5)
+	return func(p []byte) {
+		r, g, b := uint32(p[0]), uint32(p[1]), uint32(p[2])
+		// The usual weights, in 16-bit fixed point.
+		brown := [3]uint32{25756*r + 50397*g + 12386*b, 22872*r + 44958*g + 11010*b, 17826*r + 34996*g + 8585*b}
+		for c, v := range brown {
+			p[c] = byte((min(v>>16, 255)*share + uint32(p[c])*(65536-share) + 1<<15) >> 16)
+		}
+	}
+}
+
+// tint shows the lightness of a pixel in shades of a colour.
+func tint(c pipeline.Color) func(p []byte) {
+	r, g, b, _ := c.NRGBA()
+	return func(p []byte) {
+		l := uint32(luma(p))
+		p[0], p[1], p[2] = byte((l*uint32(r)+127)/255), byte((l*uint32(g)+127)/255), byte((l*uint32(b)+127)/255)
 	}
 }

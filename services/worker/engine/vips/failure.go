@@ -14,18 +14,6 @@ import (
 	"imagemill/internal/sniff"
 )
 
-// unreadable is the failure of a file in a format that is not decoded here.
-func unreadable(f sniff.Format, size int64) error {
-	switch {
-	case size == 0:
-		return fault.New(fault.Unsupported, "the file is empty")
-	case f == sniff.Unknown:
-		return fault.Newf(fault.Unsupported, "the file is not a picture that is known here; %s are", readableNames())
-	default:
-		return fault.Newf(fault.Unsupported, "%s cannot be read here; %s can", f.Name(), readableNames())
-	}
-}
-
 // The words in which the decoders say that a file is too short, and that they
 // lack something.
 var (

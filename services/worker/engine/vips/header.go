@@ -17,13 +17,6 @@ func number(m ref, name string, fallback int) int {
 	return int(C.im_header_int(m, c, C.int(fallback)))
 }
 
-// has reports whether a picture's header has a field.
-func has(m ref, name string) bool {
-	c := C.CString(name)
-	defer C.free(unsafe.Pointer(c))
-	return C.im_has(m, c) != 0
-}
-
 // blob gives a field of a picture's header that is bytes, such as its colour
 // profile; nil when there is none.
 func blob(m ref, name string) []byte {

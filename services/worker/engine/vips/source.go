@@ -3,10 +3,10 @@
 package vips
 
 import (
-	"errors"
 	"fmt"
 	"image"
 	"image/draw"
+	"image/gif"
 	"io"
 	"os"
 
@@ -15,107 +15,74 @@ import (
 	"imagemill/internal/fault"
 	"imagemill/internal/sniff"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/header"
 )
 
 // source is an original of which only the header has been read.
 type source struct {
-	engine.Picture
+	header.Info
 	path   string
 	format sniff.Format
-	header ref // as libvips reads it, pixels not decoded; nil for a BMP
+	limits engine.Limits
 }
 
-// open sniffs an original and reads its header. What the header says is held
-// to the limits before libvips sees the file, where it can be read without.
-func (s *scope) open(path string, limits engine.Limits) (*source, error) {
-	prefix, size, err := beginning(path)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", err)
-	}
-	src := &source{path: path, format: sniff.Sniff(prefix)}
-	if !readable(src.format) {
-		return nil, unreadable(src.format, size)
-	}
-	src.Picture = engine.Picture{Format: string(src.format), Orientation: 1, Frames: 1}
-	if info, ok := sniff.Header(prefix); ok {
-		src.Width, src.Height = info.Width, info.Height
-		if err := limits.CheckInput(src.format.Name(), src.Picture); err != nil {
-			return nil, err
-		}
-	}
-	if src.format == sniff.BMP {
-		return src, src.bitmapHeader()
-	}
-	if src.header, err = s.load(path, src.format, loading{stream: true}); err != nil {
-		return nil, damaged(src.format, err)
-	}
-	src.Width, src.Height = width(src.header), number(src.header, "page-height", height(src.header))
-	if o := number(src.header, "orientation", 1); o >= 1 && o <= 8 {
-		src.Orientation = o
-	}
-	if src.animation() {
-		src.Frames = number(src.header, "n-pages", 1)
+// open reads the header of an original, without libvips, and holds it to the
+// limits.
+func open(path string, limits engine.Limits) (*source, error) {
+	info, err := header.Open(path, limits.Frames)
+	src := &source{Info: info, path: path, format: sniff.Format(info.Format), limits: limits}
+	switch {
+	case fault.Is(err, fault.Unavailable):
+		return nil, err
+	case !readable(src.format):
+		return nil, unreadable(path, src.format)
+	case err != nil:
+		return nil, err
 	}
 	return src, limits.CheckInput(src.format.Name(), src.Picture)
 }
 
-// animation reports whether the pictures of the file are frames, not pages.
-func (s *source) animation() bool { return s.format == sniff.GIF || s.format == sniff.WebP }
-
-// beginning reads the first bytes of a file and its size.
-func beginning(path string) ([]byte, int64, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, 0, fmt.Errorf("open original: %w", err)
+// unreadable is the failure of a file in a format that is not decoded here.
+func unreadable(path string, f sniff.Format) error {
+	if stat, err := os.Stat(path); err == nil && stat.Size() == 0 {
+		return fault.New(fault.Unsupported, "the file is empty")
 	}
-	defer func() { _ = file.Close() }()
-	stat, err := file.Stat()
-	if err != nil {
-		return nil, 0, fmt.Errorf("stat original: %w", err)
+	if f == sniff.Unknown {
+		return fault.Newf(fault.Unsupported, "the file is not a picture that is known here; %s are", readableNames())
 	}
-	prefix := make([]byte, min(stat.Size(), sniff.PrefixBytes))
-	n, err := file.ReadAt(prefix, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, 0, fmt.Errorf("read original: %w", err)
-	}
-	return prefix[:n], stat.Size(), nil
+	return fault.Newf(fault.Unsupported, "%s cannot be read here; %s can", f.Name(), readableNames())
 }
 
-// bitmapHeader reads the header of a BMP, which is decoded in Go.
-func (s *source) bitmapHeader() error {
-	file, err := os.Open(s.path)
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
-	}
-	defer func() { _ = file.Close() }()
-	config, err := bmp.DecodeConfig(file)
-	if err != nil {
-		return damaged(s.format, err)
-	}
-	s.Width, s.Height = config.Width, config.Height
-	return nil
+// inGo are the formats whose single pictures are decoded in Go: BMP because
+// libvips would need ImageMagick for it, and GIF because libvips gives the part
+// of the screen that a first frame leaves free a colour.
+var inGo = map[sniff.Format]func(io.Reader) (image.Image, error){
+	sniff.BMP: bmp.Decode,
+	sniff.GIF: gif.Decode,
 }
 
-// bitmap decodes a BMP.
-func (s *scope) bitmap(path string) (ref, error) {
-	file, err := os.Open(path)
+// simple decodes one of those.
+func (s *scope) simple(src *source) (ref, error) {
+	file, err := os.Open(src.path)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
 	}
 	defer func() { _ = file.Close() }()
-	m, err := bmp.Decode(file)
+	m, err := inGo[src.format](file)
 	if err != nil {
-		return nil, damaged(sniff.BMP, err)
+		return nil, err
 	}
-	return s.fromImage(m)
+	whole := image.NewNRGBA(image.Rect(0, 0, src.Width, src.Height))
+	draw.Draw(whole, m.Bounds(), full(m), m.Bounds().Min, draw.Src)
+	return s.fromPixels(whole.Pix, src.Width, src.Height, 4)
 }
 
-// fromImage copies a picture of the standard library's.
-func (s *scope) fromImage(m image.Image) (ref, error) {
-	n, ok := m.(*image.NRGBA)
-	if !ok || n.Stride != 4*n.Rect.Dx() {
-		n = image.NewNRGBA(image.Rect(0, 0, m.Bounds().Dx(), m.Bounds().Dy()))
-		draw.Draw(n, n.Rect, m, m.Bounds().Min, draw.Src)
+// full gives a palette its 256 colours: indices beyond it would be a panic.
+func full(m image.Image) image.Image {
+	if p, ok := m.(*image.Paletted); ok {
+		for len(p.Palette) < 256 {
+			p.Palette = append(p.Palette, image.Black.C)
+		}
 	}
-	return s.fromPixels(n.Pix, n.Rect.Dx(), n.Rect.Dy(), 4)
+	return m
 }

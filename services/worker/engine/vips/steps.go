@@ -2,16 +2,12 @@
 
 package vips
 
-/*
-#include "wrap.h"
-*/
-import "C"
-
 import (
 	"fmt"
-	"math"
+	"image"
 
 	"imagemill/pkg/pipeline"
+	"imagemill/services/worker/engine/draw"
 )
 
 // apply is the one place where an operation meets its pixels.
@@ -20,15 +16,30 @@ func (c *canvas) apply(op pipeline.Operation) (ref, error) {
 	case pipeline.Resize:
 		return c.resize(o)
 	case pipeline.Crop:
-		return c.part(o.Rectangle(c.w, c.h))
+		return c.cut(o)
+	case pipeline.Trim:
+		return c.trim(o)
+	case pipeline.Extend:
+		return c.place(c.m, c.w+o.Left+o.Right, c.h+o.Top+o.Bottom, o.Left, o.Top, o.Background)
 	case pipeline.Rotate:
 		return c.rotate(o)
 	case pipeline.Flip:
 		return c.mirror(o)
 	case pipeline.Blur:
-		return c.blur(o.Sigma)
+		return c.soft(c.m, o.Sigma)
 	case pipeline.Sharpen:
 		return c.sharpen(o.Sigma)
+	case pipeline.Flatten:
+		return c.flatten(c.m, o.Background)
+	case pipeline.Watermark:
+		return c.watermark(o)
+	}
+	return c.adjust(op)
+}
+
+// adjust carries out the operations that take each pixel where it is.
+func (c *canvas) adjust(op pipeline.Operation) (ref, error) {
+	switch o := op.(type) {
 	case pipeline.Brightness:
 		return c.lut(c.m, brightness(o.Percent))
 	case pipeline.Contrast:
@@ -45,152 +56,74 @@ func (c *canvas) apply(op pipeline.Operation) (ref, error) {
 		return c.colours(turnHue(o.Degrees))
 	case pipeline.SwapRedBlue:
 		return c.colours(func(p []byte) { p[0], p[2] = p[2], p[0] })
+	case pipeline.Sepia:
+		return c.colours(sepia(o.Percent))
+	case pipeline.Tint:
+		return c.colours(tint(o.Color))
+	case pipeline.ExtractChannel:
+		return c.extract(o.Channel)
+	case pipeline.Pixelate:
+		return c.nrgba(func(m *image.NRGBA) error { pixelate(m, o.Size); return nil })
+	case pipeline.RoundCorners:
+		return c.nrgba(func(m *image.NRGBA) error { draw.Round(m, o); return nil })
+	case pipeline.Text:
+		return c.nrgba(func(m *image.NRGBA) error {
+			letters, at, err := draw.Text(o, c.w, c.h)
+			if err == nil {
+				draw.Over(m, letters, at)
+			}
+			return err
+		})
 	}
 	// The set is closed: only a new operation without its row here comes this far.
 	panic(fmt.Sprintf("operation %s has no step", op.Op()))
 }
 
-// colours changes each pixel by itself; its bytes are red, green and blue.
-func (c *canvas) colours(f func(pixel []byte)) (ref, error) {
-	n := bands(c.m)
-	return c.edit(c.m, func(pixels []byte) {
-		for i := 0; i+n <= len(pixels); i += n {
-			f(pixels[i : i+n : i+n])
-		}
-	})
-}
-
 func (c *canvas) resize(o pipeline.Resize) (ref, error) {
-	m, w, h := c.m, c.w, c.h
+	o = o.Resolve(c.w, c.h)
+	toW, toH := o.Width, o.Height
 	switch o.Fit {
 	case pipeline.Cover:
-		toW, toH := o.Width, o.Height
 		if o.NoEnlarge {
-			toW, toH = min(toW, w), min(toH, h)
+			toW, toH = min(toW, c.w), min(toH, c.h)
 		}
-		m, err := c.part(o.Source(w, h))
+		x, y, w, h := o.Source(c.w, c.h)
+		from, err := c.held(o.Gravity, area{x, y, w, h})
+		if err != nil {
+			return nil, err
+		}
+		m, err := c.part(from)
 		if err != nil {
 			return nil, err
 		}
 		return c.scale(m, toW, toH)
 	case pipeline.Stretch:
 		if o.NoEnlarge {
-			return c.scale(m, min(o.Width, w), min(o.Height, h))
+			toW, toH = min(toW, c.w), min(toH, c.h)
 		}
-		return c.scale(m, o.Width, o.Height)
+		return c.scale(c.m, toW, toH)
 	case pipeline.Pad:
-		inW, inH := o.Within(w, h)
-		x, y := o.Gravity.Offset(o.Width, o.Height, inW, inH)
-		m, err := c.scale(m, inW, inH)
+		inW, inH := o.Within(c.w, c.h)
+		x, y := o.Gravity.Offset(toW, toH, inW, inH)
+		m, err := c.scale(c.m, inW, inH)
 		if err != nil {
 			return nil, err
 		}
-		return c.place(m, o.Width, o.Height, x, y, o.Background)
+		return c.place(m, toW, toH, x, y, o.Background)
 	default:
-		inW, inH := o.Within(w, h)
-		return c.scale(m, inW, inH)
+		inW, inH := o.Within(c.w, c.h)
+		return c.scale(c.m, inW, inH)
 	}
 }
 
-// scale brings a picture to an exact size.
-func (c *canvas) scale(m ref, w, h int) (ref, error) {
-	if width(m) == w && height(m) == h {
-		return m, nil
-	}
-	return c.mixed(m, func(m ref) (ref, error) {
-		return c.make(func(out *ref) C.int {
-			return C.im_resize(m, out, C.double(w)/C.double(width(m)), C.double(h)/C.double(height(m)))
-		})
-	})
-}
-
-// place lays a picture over a canvas of w×h in one colour, which shows through
-// where the picture is transparent.
-func (c *canvas) place(m ref, w, h, x, y int, background pipeline.Color) (ref, error) {
-	_, _, _, a := background.NRGBA()
-	var err error
-	if a == 255 {
-		if m, err = c.flatten(m, background); err != nil {
-			return nil, err
-		}
-		return c.embed(m, x, y, w, h, background)
-	}
-	if a == 0 || !alpha(m) {
-		if m, err = c.addAlpha(m); err != nil {
-			return nil, err
-		}
-		return c.embed(m, x, y, w, h, background)
-	}
-	sheet := make([]byte, 4*w*h)
-	r, g, b, a := background.NRGBA()
-	for i := 0; i < len(sheet); i += 4 {
-		sheet[i], sheet[i+1], sheet[i+2], sheet[i+3] = r, g, b, a
-	}
-	under, err := c.fromPixels(sheet, w, h, 4)
-	if err != nil {
-		return nil, err
-	}
-	return c.over(under, m, x, y)
-}
-
-func (c *canvas) mirror(o pipeline.Flip) (ref, error) {
-	switch {
-	case o.Horizontal && o.Vertical:
-		return c.turn(c.m, 2)
-	case o.Horizontal:
-		return c.flip(c.m, false)
-	}
-	return c.flip(c.m, true)
-}
-
-func (c *canvas) rotate(o pipeline.Rotate) (ref, error) {
-	angle := math.Mod(o.Angle+720, 360)
-	if quarters := angle / 90; quarters == math.Trunc(quarters) {
-		if quarters == 0 {
-			return c.m, nil
-		}
-		return c.turn(c.m, int(quarters))
-	}
-	plan, err := pipeline.Rendition{Operations: []pipeline.Operation{o}}.Plan(c.w, c.h, 1)
-	if err != nil {
-		return nil, err
-	}
-	end := plan.Result()
-	m := c.m
-	colour := floats(o.Background)
-	if colour[3] != 255 {
-		if m, err = c.addAlpha(m); err != nil {
+func (c *canvas) cut(o pipeline.Crop) (ref, error) {
+	x, y, w, h := o.Rectangle(c.w, c.h)
+	a := area{x, y, w, h}
+	if o.X == nil {
+		var err error
+		if a, err = c.held(o.Gravity, a); err != nil {
 			return nil, err
 		}
 	}
-	for i := range 3 { // as mixed weighs the picture's
-		if alpha(m) {
-			colour[i] *= colour[3] / 255
-		}
-	}
-	return c.mixed(m, func(m ref) (ref, error) {
-		return c.make(func(out *ref) C.int {
-			return C.im_affine(m, out, C.double(angle), C.int(end.Width), C.int(end.Height), &colour[0], C.int(bands(m)))
-		})
-	})
-}
-
-func (c *canvas) soft(m ref, sigma float64) (ref, error) {
-	return c.mixed(m, func(m ref) (ref, error) {
-		return c.make(func(out *ref) C.int { return C.im_blur(m, out, C.double(sigma)) })
-	})
-}
-
-func (c *canvas) blur(sigma float64) (ref, error) { return c.soft(c.m, sigma) }
-
-func (c *canvas) sharpen(sigma float64) (ref, error) {
-	m, err := c.memory(c.m) // it is read twice
-	if err != nil {
-		return nil, err
-	}
-	soft, err := c.soft(m, sigma)
-	if err != nil {
-		return nil, err
-	}
-	return c.make(func(out *ref) C.int { return C.im_unsharp(m, soft, out) })
+	return c.part(a)
 }

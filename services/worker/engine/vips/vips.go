@@ -41,10 +41,16 @@ func (e *Engine) Render(ctx context.Context, job engine.Job) (engine.Report, err
 		report.Original = o.Picture()
 		p, err := plan.Make(job.Pipeline, report.Original, e.can)
 		if err != nil {
+			return fmt.Errorf("make plan: %w", err)
+		}
+		made, err := o.Render(ctx, p, p.Steps)
+		if err != nil {
 			return err
 		}
-		report.Renditions, err = o.Render(ctx, p, p.Steps)
-		return err
+		for i := range job.Pipeline.Renditions {
+			report.Renditions = append(report.Renditions, made[i])
+		}
+		return nil
 	})
 	if err != nil {
 		return engine.Report{}, err
@@ -66,19 +72,19 @@ func (e *Engine) Open(ctx context.Context, job engine.Job, use func(context.Cont
 	if err := expired(ctx); err != nil {
 		return err
 	}
+	src, err := open(job.Source, limits)
+	if err != nil {
+		return err
+	}
+	if err := e.can.Check(job.Pipeline); err != nil {
+		return err
+	}
+	if err := limits.CheckOutput(job.Pipeline, src.Picture); err != nil {
+		return err
+	}
 	return onThread(func() error {
-		o := &Original{job: job}
-		defer o.close()
-		var err error
-		if o.src, err = o.scope.open(job.Source, limits); err != nil {
-			return err
-		}
-		if err := e.can.Check(job.Pipeline); err != nil {
-			return err
-		}
-		if err := limits.CheckOutput(job.Pipeline, o.src.Picture); err != nil {
-			return err
-		}
+		o := &Original{job: job, src: src, limits: limits, decoded: map[decoding]ref{}, middle: map[int]middle{}, marks: map[pipeline.Asset]ref{}}
+		defer o.scope.close()
 		return use(ctx, o)
 	})
 }
@@ -87,22 +93,27 @@ func (e *Engine) Open(ctx context.Context, job engine.Job, use func(context.Cont
 type Original struct {
 	job     engine.Job
 	src     *source
-	scope   scope            // lives as long as the original is open
-	decoded map[decoding]ref // what renditions start from
-	middle  map[int]ref      // what others continue from, by rendition
+	limits  engine.Limits
+	scope   scope                  // lives as long as the original is open
+	decoded map[decoding]ref       // what renditions start from
+	middle  map[int]middle         // what others continue from, by rendition
+	marks   map[pipeline.Asset]ref // pictures of watermarks
+}
+
+// middle is the picture of a rendition after its first resize.
+type middle struct {
+	m ref
+	d decoding
 }
 
 // Picture is what the header says.
 func (o *Original) Picture() engine.Picture { return o.src.Picture }
 
-func (o *Original) close() { o.scope.close() }
-
-// Render makes the renditions of some steps of a plan, in the order of the
-// steps, and gives them in the order of the pipeline. All that the steps
-// continue from must be among them.
-func (o *Original) Render(ctx context.Context, p plan.Plan, steps []plan.Step) ([]engine.Rendition, error) {
-	o.decoded, o.middle = map[decoding]ref{}, map[int]ref{}
-	all := make([]*engine.Rendition, len(o.job.Pipeline.Renditions))
+// Render makes the renditions of some steps of a plan, in their order, and
+// gives them by their place in the pipeline. All that the steps continue from
+// must be among them.
+func (o *Original) Render(ctx context.Context, p plan.Plan, steps []plan.Step) (map[int]engine.Rendition, error) {
+	made := make(map[int]engine.Rendition, len(steps))
 	roots, continued := 0, map[int]bool{}
 	for _, s := range steps {
 		if s.From == plan.Original {
@@ -113,26 +124,16 @@ func (o *Original) Render(ctx context.Context, p plan.Plan, steps []plan.Step) (
 	}
 	for _, s := range steps {
 		r := o.job.Pipeline.Renditions[s.Rendition]
-		task := task{Original: o, ctx: ctx, r: r, step: s, shrink: p.Shrink, alone: roots == 1, continued: continued[s.Rendition]}
-		made, err := task.run()
-		if err != nil {
+		t := task{
+			Original: o, ctx: ctx, r: r, step: s, wants: o.decodingOf(r, p.Shrink),
+			alone: roots == 1, continued: continued[s.Rendition], choices: map[int]area{},
+		}
+		var err error
+		if made[s.Rendition], err = t.run(); err != nil {
 			return nil, err
 		}
-		all[s.Rendition] = &made
 	}
-	var out []engine.Rendition
-	for _, r := range all {
-		if r != nil {
-			out = append(out, *r)
-		}
-	}
-	return out, nil
-}
-
-// decoding is one way in which renditions want the original.
-type decoding struct {
-	shrink  int
-	upright bool
+	return made, nil
 }
 
 // planned gives the sizes that a rendition passes through.

@@ -17,6 +17,9 @@ int im_start(void) {
 #else
 #error "libvips 8.13 or newer is needed"
 #endif
+	// Only what this program itself wrote is read or written through these.
+	vips_operation_block_set("VipsForeignSaveJxl", FALSE);
+	vips_operation_block_set("VipsForeignLoadJxlBuffer", FALSE);
 	vips_concurrency_set(1);
 	vips_cache_set_max(0);
 	vips_cache_set_max_mem(0);
@@ -58,6 +61,21 @@ int im_load(int format, const char *path, int shrink, double scale, int page, in
 	return -1;
 }
 
+int im_load_buffer(int format, const void *buffer, size_t size, VipsImage **out) {
+	switch (format) {
+	case IM_JPEG:
+		return vips_jpegload_buffer((void *) buffer, size, out, NULL);
+	case IM_WEBP:
+		return vips_webpload_buffer((void *) buffer, size, out, NULL);
+	case IM_HEIF:
+		return vips_heifload_buffer((void *) buffer, size, out, NULL);
+	case IM_JXL:
+		return vips_jxlload_buffer((void *) buffer, size, out, NULL);
+	}
+	vips_error("imagemill", "there is no loader %d", format);
+	return -1;
+}
+
 int im_save(VipsImage *in, const im_save_options *o, void **buffer, size_t *size) {
 	VipsForeignSubsample chroma = o->full_chroma ? VIPS_FOREIGN_SUBSAMPLE_OFF : VIPS_FOREIGN_SUBSAMPLE_ON;
 	switch (o->format) {
@@ -66,7 +84,7 @@ int im_save(VipsImage *in, const im_save_options *o, void **buffer, size_t *size
 			"optimize_coding", o->effort >= 7, "strip", o->strip, NULL);
 	case IM_PNG:
 		if (o->colors > 0)
-			return vips_pngsave_buffer(in, buffer, size, "palette", TRUE, "bitdepth", o->colors <= 2 ? 1 : o->colors <= 4 ? 2 : o->colors <= 16 ? 4 : 8,
+			return vips_pngsave_buffer(in, buffer, size, "palette", TRUE, "bitdepth", o->bits <= 2 ? o->bits : o->bits <= 4 ? 4 : 8,
 				"compression", o->effort, "interlace", o->progressive, "strip", o->strip, NULL);
 		return vips_pngsave_buffer(in, buffer, size, "compression", o->effort, "filter", VIPS_FOREIGN_PNG_FILTER_ALL,
 			"interlace", o->progressive, "strip", o->strip, NULL);
@@ -78,8 +96,8 @@ int im_save(VipsImage *in, const im_save_options *o, void **buffer, size_t *size
 			"strip", o->strip, NULL);
 	case IM_GIF:
 		if (o->page_height > 0)
-			return vips_gifsave_buffer(in, buffer, size, "effort", o->effort, "strip", o->strip, "page_height", o->page_height, NULL);
-		return vips_gifsave_buffer(in, buffer, size, "effort", o->effort, "strip", o->strip, NULL);
+			return vips_gifsave_buffer(in, buffer, size, "effort", o->effort, "bitdepth", o->bits, "strip", o->strip, "page_height", o->page_height, NULL);
+		return vips_gifsave_buffer(in, buffer, size, "effort", o->effort, "bitdepth", o->bits, "strip", o->strip, NULL);
 	case IM_TIFF:
 		return vips_tiffsave_buffer(in, buffer, size, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE,
 			"predictor", VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, "strip", o->strip, NULL);
@@ -241,8 +259,6 @@ int im_header_int(VipsImage *in, const char *name, int fallback) {
 	return v;
 }
 
-int im_has(VipsImage *in, const char *name) { return vips_image_get_typeof(in, name) != 0; }
-
 const void *im_blob(VipsImage *in, const char *name, size_t *size) {
 	const void *data = NULL;
 	if (vips_image_get_typeof(in, name) != VIPS_TYPE_BLOB || vips_image_get_blob(in, name, &data, size)) {
@@ -252,25 +268,9 @@ const void *im_blob(VipsImage *in, const char *name, size_t *size) {
 	return data;
 }
 
-int im_header_text(VipsImage *in, const char *name, char **out) {
-	if (!vips_image_get_typeof(in, name))
-		return -1;
-	return vips_image_get_as_string(in, name, out);
-}
-
 int im_copy(VipsImage *in, VipsImage **out) { return vips_copy(in, out, NULL); }
 
 void im_set_int(VipsImage *in, const char *name, int v) { vips_image_set_int(in, name, v); }
-
-void im_set_ints(VipsImage *in, const char *name, const int *v, int n) { vips_image_set_array_int(in, name, v, n); }
-
-int im_get_ints(VipsImage *in, const char *name, int **v, int *n) {
-	if (!vips_image_get_typeof(in, name) || vips_image_get_array_int(in, name, v, n)) {
-		vips_error_clear();
-		return -1;
-	}
-	return 0;
-}
 
 void im_set_text(VipsImage *in, const char *name, const char *v) { vips_image_set_string(in, name, v); }
 
@@ -278,4 +278,16 @@ void im_set_blob(VipsImage *in, const char *name, const void *data, size_t size)
 
 void im_remove(VipsImage *in, const char *name) { vips_image_remove(in, name); }
 
-char **im_fields(VipsImage *in) { return vips_image_get_fields(in); }
+// im_copy_fields copies the fields of a header whose names begin with prefix.
+void im_copy_fields(VipsImage *from, VipsImage *to, const char *prefix) {
+	char **names = vips_image_get_fields(from);
+	for (int i = 0; names && names[i]; i++) {
+		GValue v = G_VALUE_INIT;
+		if (!g_str_has_prefix(names[i], prefix) || vips_image_get(from, names[i], &v))
+			continue;
+		vips_image_set(to, names[i], &v);
+		g_value_unset(&v);
+	}
+	g_strfreev(names);
+	vips_error_clear();
+}

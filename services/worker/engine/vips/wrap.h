@@ -14,12 +14,14 @@ typedef struct {
 	int colors;     // of a palette, 0: none
 	int strip;      // no metadata at all
 	int page_height; // of an animation, 0: none
+	int bits;       // of a palette's index, 1 to 8
 } im_save_options;
 
 int im_start(void);
 int im_known(const char *nickname);
 
 int im_load(int format, const char *path, int shrink, double scale, int page, int pages, int sequential, VipsImage **out);
+int im_load_buffer(int format, const void *buffer, size_t size, VipsImage **out);
 int im_save(VipsImage *in, const im_save_options *o, void **buffer, size_t *size);
 
 int im_from_memory(const void *pixels, size_t size, int width, int height, int bands, VipsImage **out);
@@ -50,14 +52,10 @@ int im_over(VipsImage *under, VipsImage *over, VipsImage **out, int x, int y);
 int im_join(VipsImage **frames, int n, VipsImage **out);
 
 int im_header_int(VipsImage *in, const char *name, int fallback);
-int im_has(VipsImage *in, const char *name);
 const void *im_blob(VipsImage *in, const char *name, size_t *size);
-int im_header_text(VipsImage *in, const char *name, char **out);
 int im_copy(VipsImage *in, VipsImage **out);
+void im_copy_fields(VipsImage *from, VipsImage *to, const char *prefix);
 void im_set_int(VipsImage *in, const char *name, int v);
-void im_set_ints(VipsImage *in, const char *name, const int *v, int n);
-int im_get_ints(VipsImage *in, const char *name, int **v, int *n);
 void im_set_text(VipsImage *in, const char *name, const char *v);
 void im_set_blob(VipsImage *in, const char *name, const void *data, size_t size);
 void im_remove(VipsImage *in, const char *name);
-char **im_fields(VipsImage *in);
