@@ -19,7 +19,7 @@ import (
 var (
 	shortWords = []string{
 		"premature end", "unexpected eof", "unexpected end", "end of file", "end of stream", "end of input", "eof", "truncated",
-		"not enough", "insufficient", "incomplete", "short", "read error", "empty input", "unable to read", "cannot read", "no more data",
+		"not enough", "insufficient", "incomplete", "short", "empty input", "unable to read", "cannot read", "no more data",
 	}
 	lackWords = []string{"unsupported", "not supported", "not implemented", "unimplemented", "no decoding plugin", "unknown type", "no known route"}
 )

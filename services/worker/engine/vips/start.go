@@ -48,11 +48,13 @@ func Version() string {
 	return fmt.Sprintf("%d.%d.%d", int(C.vips_version(0)), int(C.vips_version(1)), int(C.vips_version(2)))
 }
 
-// lastError takes what libvips said about its last failure out of its buffer.
+// lastError takes what libvips said about its last failure out of its buffer,
+// after what it and its libraries had warned of before.
 func lastError() error {
-	text := C.vips_error_buffer_copy()
+	warned, text := C.im_said(), C.vips_error_buffer_copy()
+	defer C.g_free(C.gpointer(warned))
 	defer C.g_free(C.gpointer(text))
-	said := strings.TrimSpace(C.GoString(text))
+	said := strings.TrimSpace(C.GoString(warned) + C.GoString(text))
 	if said == "" {
 		said = "libvips gave no reason"
 	}
@@ -65,7 +67,7 @@ func onThread(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer C.vips_thread_shutdown()
-	C.vips_error_clear()
+	C.im_forget()
 	return f()
 }
 

@@ -3,15 +3,41 @@
 #include "wrap.h"
 
 #include <math.h>
+#include <string.h>
 
-// quiet drops what libvips and its libraries would print: what matters comes
-// back as an error.
-static void quiet(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer data) {}
+// What libvips and its libraries warned of since im_forget, first lines first.
+// Decoders give their reasons so, and fail later with few words.
+static GMutex said_lock;
+static char said[1024];
+
+static void note(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer data) {
+	if ((level & G_LOG_LEVEL_WARNING) == 0)
+		return;
+	g_mutex_lock(&said_lock);
+	size_t used = strlen(said);
+	g_snprintf(said + used, sizeof said - used, "%s\n", text);
+	g_mutex_unlock(&said_lock);
+}
+
+void im_forget(void) {
+	g_mutex_lock(&said_lock);
+	said[0] = 0;
+	g_mutex_unlock(&said_lock);
+	vips_error_clear();
+}
+
+char *im_said(void) {
+	g_mutex_lock(&said_lock);
+	char *copy = g_strdup(said);
+	said[0] = 0;
+	g_mutex_unlock(&said_lock);
+	return copy;
+}
 
 int im_start(void) {
 	if (vips_init("imagemill"))
 		return -1;
-	g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_MESSAGE, quiet, NULL);
+	g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_MESSAGE, note, NULL);
 #if VIPS_MAJOR_VERSION > 8 || (VIPS_MAJOR_VERSION == 8 && VIPS_MINOR_VERSION >= 13)
 	vips_block_untrusted_set(TRUE);
 #else
@@ -227,7 +253,7 @@ int im_affine(VipsImage *in, VipsImage **out, double angle, int width, int heigh
 }
 
 int im_blur(VipsImage *in, VipsImage **out, double sigma) {
-	return vips_gaussblur(in, out, sigma, "min_ampl", 0.01, "precision", VIPS_PRECISION_INTEGER, NULL);
+	return vips_gaussblur(in, out, sigma, "min_ampl", 0.01, "precision", VIPS_PRECISION_FLOAT, NULL);
 }
 
 // im_unsharp is twice the picture less the soft one.

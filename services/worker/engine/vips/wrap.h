@@ -18,6 +18,8 @@ typedef struct {
 } im_save_options;
 
 int im_start(void);
+void im_forget(void);
+char *im_said(void);
 int im_known(const char *nickname);
 
 int im_load(int format, const char *path, int shrink, double scale, int page, int pages, int sequential, VipsImage **out);
