@@ -67,6 +67,12 @@ turbo_picture *turbo_picture_make(int n, int width, int height, int sx, int sy) 
   return p;
 }
 
+turbo_picture *turbo_picture_empty(int n) {
+  turbo_picture *p = turbo_alloc(sizeof *p);
+  if (p) *p = (turbo_picture){.n = n};
+  return p;
+}
+
 void turbo_picture_free(turbo_picture *p) {
   if (!p) return;
   for (int c = 0; c < p->n; c++) turbo_free(p->plane[c].data);

@@ -164,6 +164,7 @@ int turbo_open(turbo_source **source, int fd, long memory, turbo_header *header,
     return status->code;
   }
   describe(&s->jpeg, header);
+  s->status = NULL;
   *source = s;
   return TURBO_OK;
 }
@@ -276,12 +277,14 @@ int turbo_decode(turbo_source *s, int shrink, const int *dct, const turbo_sink *
   for (int c = 0; c < d.components; c++) s->dct[c] = dct[c];
   if (!make_resamplers(&d, sinks, count) || !make_strips(s, &d, whole != NULL)) {
     drop(&d);
+    s->status = NULL, s->cancel = NULL;
     return turbo_set(status, TURBO_NO_MEMORY, "no memory for decoding");
   }
   // d is not changed between setjmp and longjmp but for what it points to and
   // its row pointers, which are not looked at afterwards.
   if (setjmp(s->escape)) {
     drop(&d);
+    s->status = NULL, s->cancel = NULL;
     return status->code;
   }
   decode_all(s, &d, shrink);
@@ -292,5 +295,6 @@ int turbo_decode(turbo_source *s, int shrink, const int *dct, const turbo_sink *
       d.strip[c].data = NULL;
     }
   drop(&d);
+  s->status = NULL, s->cancel = NULL;
   return TURBO_OK;
 }

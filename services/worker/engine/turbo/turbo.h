@@ -81,6 +81,7 @@ long turbo_live(void);
 void turbo_fail_after(long allocations); // for tests; negative: never
 int turbo_plane_make(turbo_plane *p, int width, int height, int held);
 turbo_picture *turbo_picture_make(int n, int width, int height, int sx, int sy);
+turbo_picture *turbo_picture_empty(int n); // planes follow
 void turbo_picture_free(turbo_picture *p);
 int turbo_set(turbo_status *s, int code, const char *message);
 
