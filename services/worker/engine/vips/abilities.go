@@ -12,7 +12,7 @@ import (
 
 // readOrder is the order in which formats are named to users.
 var readOrder = []sniff.Format{
-	sniff.JPEG, sniff.PNG, sniff.GIF, sniff.WebP, sniff.AVIF, sniff.HEIC, sniff.TIFF, sniff.BMP, sniff.JXL,
+	sniff.JPEG, sniff.PNG, sniff.GIF, sniff.WebP, sniff.AVIF, sniff.HEIC, sniff.TIFF, sniff.BMP,
 }
 
 // readable reports whether originals of a format are decoded here. What the

@@ -92,7 +92,7 @@ func (s *scope) decode(src *source, d decoding) (ref, error) {
 	if d.whole {
 		how.pages = -1
 	}
-	m, err := s.load(src.path, src.format, how)
+	m, err := s.load(src.file, src.format, how)
 	switch {
 	case err != nil && d.frame > 0:
 		return nil, fault.Wrap(fault.Unprocessable, fmt.Sprintf("the picture has no frame %d", d.frame), err)

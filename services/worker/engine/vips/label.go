@@ -97,7 +97,7 @@ func (s *scope) header(src *source) (ref, error) {
 	if src.Frames > 1 {
 		how.pages = -1
 	}
-	return s.load(src.path, src.format, how)
+	return s.load(src.file, src.format, how)
 }
 
 func copyFields(from, to ref, prefix string) {

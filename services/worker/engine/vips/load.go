@@ -9,25 +9,27 @@ package vips
 import "C"
 
 import (
+	"os"
+	"runtime"
 	"unsafe"
 
 	"imagemill/internal/sniff"
 )
 
 // loaders are the formats that libvips decodes here. BMP is not among them:
-// only ImageMagick could, and that is never used.
+// only ImageMagick could, and that is never used. Nor is JPEG XL, whose loader
+// libvips calls untrusted.
 var loaders = map[sniff.Format]struct {
 	code      C.int
 	operation string
 }{
-	sniff.JPEG: {C.IM_JPEG, "jpegload"},
-	sniff.PNG:  {C.IM_PNG, "pngload"},
-	sniff.WebP: {C.IM_WEBP, "webpload"},
-	sniff.GIF:  {C.IM_GIF, "gifload"},
-	sniff.TIFF: {C.IM_TIFF, "tiffload"},
-	sniff.AVIF: {C.IM_HEIF, "heifload"},
-	sniff.HEIC: {C.IM_HEIF, "heifload"},
-	sniff.JXL:  {C.IM_JXL, "jxlload"},
+	sniff.JPEG: {C.IM_JPEG, "jpegload_source"},
+	sniff.PNG:  {C.IM_PNG, "pngload_source"},
+	sniff.WebP: {C.IM_WEBP, "webpload_source"},
+	sniff.GIF:  {C.IM_GIF, "gifload_source"},
+	sniff.TIFF: {C.IM_TIFF, "tiffload_source"},
+	sniff.AVIF: {C.IM_HEIF, "heifload_source"},
+	sniff.HEIC: {C.IM_HEIF, "heifload_source"},
 }
 
 // loading says how a file is to be decoded.
@@ -38,18 +40,20 @@ type loading struct {
 	stream bool
 }
 
-// load opens a file with the one loader of its format and reads its header.
-func (s *scope) load(path string, format sniff.Format, how loading) (ref, error) {
-	name := C.CString(path)
-	defer C.free(unsafe.Pointer(name))
+// load reads the header of an open file with the one loader of its format. The
+// file stays the caller's, and must not be read otherwise until all pixels that
+// are wanted have been computed.
+func (s *scope) load(file *os.File, format sniff.Format, how loading) (ref, error) {
 	loader := loaders[format].code
 	shrink, pages := max(how.shrink, 1), how.pages
 	if pages == 0 {
 		pages = 1
 	}
-	return s.make(func(out *ref) C.int {
-		return C.im_load(loader, name, C.int(shrink), 1/C.double(shrink), C.int(how.page), C.int(pages), flag(how.stream), out)
+	m, err := s.make(func(out *ref) C.int {
+		return C.im_load(loader, C.int(file.Fd()), C.int(shrink), 1/C.double(shrink), C.int(how.page), C.int(pages), flag(how.stream), out)
 	})
+	runtime.KeepAlive(file)
+	return m, err
 }
 
 // known reports whether the libvips that was loaded has an operation, and may

@@ -14,12 +14,12 @@ import (
 )
 
 // scale brings a picture to an exact size.
-func (c *canvas) scale(m ref, w, h int) (ref, error) {
+func (s *scope) scale(m ref, w, h int) (ref, error) {
 	if width(m) == w && height(m) == h {
 		return m, nil
 	}
-	return c.mixed(m, func(m ref) (ref, error) {
-		return c.make(func(out *ref) C.int {
+	return s.mixed(m, func(m ref) (ref, error) {
+		return s.make(func(out *ref) C.int {
 			return C.im_resize(m, out, C.double(w)/C.double(width(m)), C.double(h)/C.double(height(m)))
 		})
 	})

@@ -3,11 +3,14 @@
 package vips
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"image"
 	"image/draw"
 	"image/gif"
 	"io"
+	"math"
 	"os"
 
 	"golang.org/x/image/bmp"
@@ -21,30 +24,49 @@ import (
 // source is an original of which only the header has been read.
 type source struct {
 	header.Info
-	path   string
+	file   *os.File
 	format sniff.Format
 	limits engine.Limits
 }
 
-// open reads the header of an original, without libvips, and holds it to the
-// limits.
+// open opens an original and reads its header, without libvips, and holds it
+// to the limits. The caller closes it.
 func open(path string, limits engine.Limits) (*source, error) {
-	info, err := header.Open(path, limits.Frames)
-	src := &source{Info: info, path: path, format: sniff.Format(info.Format), limits: limits}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
+	}
+	src, err := read(file, limits)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return src, nil
+}
+
+// read is open for a file that is open already.
+func read(file *os.File, limits engine.Limits) (*source, error) {
+	stat, err := file.Stat()
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("stat original: %w", err))
+	}
+	info, err := header.Read(file, stat.Size(), limits.Frames)
+	src := &source{Info: info, file: file, format: sniff.Format(info.Format), limits: limits}
 	switch {
 	case fault.Is(err, fault.Unavailable):
 		return nil, err
 	case !readable(src.format):
-		return nil, unreadable(path, src.format)
+		return nil, unreadable(stat.Size(), src.format)
 	case err != nil:
 		return nil, err
 	}
 	return src, limits.CheckInput(src.format.Name(), src.Picture)
 }
 
+func (s *source) close() { _ = s.file.Close() } // it was only read
+
 // unreadable is the failure of a file in a format that is not decoded here.
-func unreadable(path string, f sniff.Format) error {
-	if stat, err := os.Stat(path); err == nil && stat.Size() == 0 {
+func unreadable(size int64, f sniff.Format) error {
+	if size == 0 {
 		return fault.New(fault.Unsupported, "the file is empty")
 	}
 	if f == sniff.Unknown {
@@ -63,12 +85,7 @@ var inGo = map[sniff.Format]func(io.Reader) (image.Image, error){
 
 // simple decodes one of those.
 func (s *scope) simple(src *source) (ref, error) {
-	file, err := os.Open(src.path)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
-	}
-	defer func() { _ = file.Close() }()
-	m, err := inGo[src.format](file)
+	m, err := inGo[src.format](bufio.NewReader(io.NewSectionReader(src.file, 0, math.MaxInt64)))
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,8 @@ func (e *Engine) Render(ctx context.Context, job engine.Job) (engine.Report, err
 		for i := range job.Pipeline.Renditions {
 			report.Renditions = append(report.Renditions, made[i])
 		}
-		return nil
+		report.Facts, err = o.Facts(job.Pipeline.Describe)
+		return err
 	})
 	if err != nil {
 		return engine.Report{}, err
@@ -76,6 +77,7 @@ func (e *Engine) Open(ctx context.Context, job engine.Job, use func(context.Cont
 	if err != nil {
 		return err
 	}
+	defer src.close()
 	if err := e.can.Check(job.Pipeline); err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ func (o *Original) decodeMark(file string) (ref, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer src.close()
 	var s scope
 	defer s.close()
 	m, err := s.decode(src, decoding{})

@@ -2,8 +2,10 @@
 
 #include "wrap.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 // What libvips and its libraries warned of since im_forget, first lines first.
 // Decoders give their reasons so, and fail later with few words.
@@ -63,28 +65,40 @@ int im_known(const char *nickname) {
 	return !blocked;
 }
 
-int im_load(int format, const char *path, int shrink, double scale, int page, int pages, int sequential, VipsImage **out) {
-	VipsAccess access = sequential ? VIPS_ACCESS_SEQUENTIAL : VIPS_ACCESS_RANDOM;
+static int load(int format, VipsSource *from, int shrink, double scale, int page, int pages, VipsAccess access, VipsImage **out) {
 	switch (format) {
 	case IM_JPEG:
-		return vips_jpegload(path, out, "shrink", shrink, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+		return vips_jpegload_source(from, out, "shrink", shrink, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 	case IM_PNG:
-		return vips_pngload(path, out, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+		return vips_pngload_source(from, out, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 	case IM_WEBP:
-		return vips_webpload(path, out, "scale", scale, "page", page, "n", pages, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+		return vips_webpload_source(from, out, "scale", scale, "page", page, "n", pages, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 	case IM_GIF:
-		return vips_gifload(path, out, "page", page, "n", pages, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+		return vips_gifload_source(from, out, "page", page, "n", pages, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 	case IM_TIFF:
-		return vips_tiffload(path, out, "page", page, "n", pages, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+		return vips_tiffload_source(from, out, "page", page, "n", pages, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 	case IM_HEIF:
 		if (page == 0) // the picture that the file calls its primary one
-			return vips_heifload(path, out, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
-		return vips_heifload(path, out, "page", page, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
-	case IM_JXL:
-		return vips_jxlload(path, out, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+			return vips_heifload_source(from, out, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+		return vips_heifload_source(from, out, "page", page, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 	}
 	vips_error("imagemill", "there is no loader %d", format);
 	return -1;
+}
+
+// im_load reads from an open file, whose offset it moves: only one picture at a
+// time can be decoded from it.
+int im_load(int format, int fd, int shrink, double scale, int page, int pages, int sequential, VipsImage **out) {
+	if (lseek(fd, 0, SEEK_SET) < 0) {
+		vips_error_system(errno, "imagemill", "seek");
+		return -1;
+	}
+	VipsSource *from = vips_source_new_from_descriptor(fd);
+	if (!from)
+		return -1;
+	int wrong = load(format, from, shrink, scale, page, pages, sequential ? VIPS_ACCESS_SEQUENTIAL : VIPS_ACCESS_RANDOM, out);
+	g_object_unref(from);
+	return wrong;
 }
 
 int im_load_buffer(int format, const void *buffer, size_t size, VipsImage **out) {

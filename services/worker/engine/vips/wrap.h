@@ -22,7 +22,7 @@ void im_forget(void);
 char *im_said(void);
 int im_known(const char *nickname);
 
-int im_load(int format, const char *path, int shrink, double scale, int page, int pages, int sequential, VipsImage **out);
+int im_load(int format, int fd, int shrink, double scale, int page, int pages, int sequential, VipsImage **out);
 int im_load_buffer(int format, const void *buffer, size_t size, VipsImage **out);
 int im_save(VipsImage *in, const im_save_options *o, void **buffer, size_t *size);
 
