@@ -8,7 +8,10 @@ package vips
 import "C"
 
 import (
+	"image"
 	"math"
+
+	lib "github.com/disintegration/imaging"
 
 	"imagemill/pkg/pipeline"
 )
@@ -18,11 +21,38 @@ func (s *scope) scale(m ref, w, h int) (ref, error) {
 	if width(m) == w && height(m) == h {
 		return m, nil
 	}
+	if w > width(m) || h > height(m) {
+		return s.enlarge(m, w, h)
+	}
 	return s.mixed(m, func(m ref) (ref, error) {
 		return s.make(func(out *ref) C.int {
 			return C.im_resize(m, out, C.double(w)/C.double(width(m)), C.double(h)/C.double(height(m)))
 		})
 	})
+}
+
+// enlarge scales up at least one side by Lanczos, in Go: libvips has that filter
+// only for making smaller. Width goes first, except where that would make
+// something larger than both ends.
+func (s *scope) enlarge(m ref, w, h int) (ref, error) {
+	opaque := !alpha(m)
+	m, err := s.addAlpha(m)
+	if err == nil {
+		m, err = s.memory(m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	fromW, fromH := width(m), height(m)
+	pixels := &image.NRGBA{Pix: view(m), Stride: 4 * fromW, Rect: image.Rect(0, 0, fromW, fromH)}
+	if int64(w)*int64(fromH) > max(int64(fromW)*int64(fromH), int64(w)*int64(h)) {
+		pixels = lib.Resize(pixels, fromW, h, lib.Lanczos)
+	}
+	pixels = lib.Resize(pixels, w, h, lib.Lanczos)
+	if m, err = s.fromPixels(pixels.Pix, w, h, 4); err != nil || !opaque {
+		return m, err
+	}
+	return s.bandsOf(m, 0, 3)
 }
 
 // place lays a picture over a canvas of w×h in one colour, which shows through

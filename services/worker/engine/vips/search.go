@@ -69,6 +69,10 @@ func (t *task) at(m ref, o C.im_save_options, quality C.int) (encoded, error) {
 
 // likeness is the smallest quality that reaches the asked similarity, or 100.
 func (t *task) likeness(m ref, o C.im_save_options) (C.int, error) {
+	m, err := t.own.memory(m)
+	if err != nil {
+		return 0, fmt.Errorf("compare rendition %s: %w", t.r.Name, err)
+	}
 	want := grayOf(m)
 	low, high := C.int(1), C.int(100)
 	for low < high {
