@@ -20,7 +20,7 @@ func (w *work) decode(src *source) (*node, error) {
 			finest = sampling{min(finest.sx, n.sx), min(finest.sy, n.sy)}
 		}
 	}
-	shrink := shrinkFor(geometries)
+	shrink := shrinkFor(src.head, geometries)
 	sizes := blocks(src.head, shrink, finest)
 	base := &node{components: src.components}
 	base.uses.Store(int32(len(roots)))

@@ -248,3 +248,9 @@ func failAfter(n int) { C.turbo_fail_after(C.long(n)) }
 // wide chooses between the passes, for tests; it reports whether the fast ones
 // are used.
 func wide(on bool) bool { return C.turbo_lanes(truth(on)) != 0 }
+
+// samples are the rows of a component, stride bytes apart, for tests.
+func (p picture) samples(component int) (data []byte, stride int) {
+	c := &p.c.plane[component]
+	return unsafe.Slice((*byte)(unsafe.Pointer(c.data)), int(c.stride)*int(c.held)), int(c.stride)
+}
