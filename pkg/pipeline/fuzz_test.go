@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzFromQuery(f *testing.F) {
+	names := parameters(f)
 	for query := range goodQueries() {
 		f.Add(query)
 	}
@@ -47,8 +49,8 @@ func FuzzFromQuery(f *testing.F) {
 		if err != nil {
 			var e *pipeline.Error
 			require.ErrorAs(t, err, &e)
-			require.True(t, e.Path != "" || values.Has(""), "the parameter is named")
-			require.NotContains(t, e.Path, "[", "a parameter, not a path")
+			known := values.Has(e.Path) || slices.Contains(names, e.Path) || len(e.Path) > 64 // which is cut short
+			require.True(t, known, "%q is a parameter, not a path", e.Path)
 			return
 		}
 		require.Equal(t, given, !p.Empty())
