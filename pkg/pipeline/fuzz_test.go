@@ -22,6 +22,7 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Add([]byte(`{"renditions":[{"name":"a","name":"b"}]}`))
+	schema := compiled(f)
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		p, err := pipeline.Parse(doc)
 		if err != nil {
@@ -30,6 +31,10 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		checkCanonical(t, p)
+		canonical, err := json.Marshal(p)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(canonical), pipeline.MaxDocument)
+		require.NoError(t, against(t, schema, string(canonical)), string(canonical))
 	})
 }
 
