@@ -87,7 +87,7 @@ func TestThePageNamesEverything(t *testing.T) {
 }
 
 // parameters lists what FromQuery knows, as its refusal of another name does.
-func parameters(t *testing.T) []string {
+func parameters(t testing.TB) []string {
 	_, _, err := pipeline.FromQuery(url.Values{"unheard-of": {"1"}})
 	require.Error(t, err)
 	_, list, ok := strings.Cut(err.Error(), "allowed is ")
