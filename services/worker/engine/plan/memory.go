@@ -24,15 +24,16 @@ import (
 //	          operation, what is between, and what comes out; or the result and
 //	          what its encoder needs for each of its pixels
 //
-// Pictures between operations count 4 bytes a pixel and frame. An engine whose
-// memory is collected holds besides what it no longer uses: for all but base and
-// passes, a half more, and what was decoded of other formats than JPEG, whose
-// pixels are laid out anew, once more. TestEstimateAgainstMeasured compares with
-// real processes.
+// Pictures between operations count 4 bytes a pixel and frame. What was decoded
+// of other formats than JPEG, whose pixels are laid out anew, counts twice. An
+// engine whose memory is collected holds besides what it no longer uses: of all but
+// that, base and passes, a half more. TestEstimateAgainstMeasured compares with real
+// processes.
 const (
-	base        = 24 << 20
-	pixel       = 4 // bytes of a pixel between operations
-	coefficient = 4 // bytes of a coefficient of a progressive JPEG
+	base          = 48 << 20 // an engine in C with its libraries
+	baseCollected = 24 << 20
+	pixel         = 4 // bytes of a pixel between operations
+	coefficient   = 4 // bytes of a coefficient of a progressive JPEG
 )
 
 // memory estimates the most memory that a plan needs at a time.
@@ -53,13 +54,18 @@ func memory(p Plan, shapes []shape, original engine.Picture, can engine.Abilitie
 		}
 	}
 	total += p.most(shapes, original, frames)
+	fixed := int64(base)
 	if can.Collected {
 		total += total / 2
-		if original.Format != "jpeg" {
-			total += held / 2
+		fixed = baseCollected
+	}
+	if original.Format != "jpeg" {
+		total += held
+		if can.Collected {
+			total -= held / 2
 		}
 	}
-	return base + passes(original, held) + total
+	return fixed + passes(original, held) + total
 }
 
 // decoded is the size of one decoded frame. planes says that a JPEG stays as it
@@ -168,14 +174,12 @@ func encoding(r pipeline.Rendition, original engine.Picture) int64 {
 		extra = 2 * pixel // the picture decoded again, and the maps of likeness
 	}
 	switch format := r.Format; {
-	case format == pipeline.JXL:
+	case format == pipeline.JXL || format == pipeline.AVIF || format == pipeline.Same && original.Format == "avif":
 		return 48 + extra
-	case format == pipeline.AVIF || format == pipeline.Same && original.Format == "avif":
-		return 32 + extra
 	case r.Lossless:
-		return 24
+		return 48
 	case format == pipeline.WebP || format == pipeline.Same && original.Format == "webp":
-		return 10 + extra
+		return 6 + extra
 	case r.Progressive, format == pipeline.GIF, r.Colors > 0:
 		return 6 + extra
 	}
