@@ -23,6 +23,7 @@ import (
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/exif"
 	"imagemill/services/worker/engine/header"
+	"imagemill/services/worker/engine/imaging/smalljpeg"
 )
 
 // decoder reads one format: its header alone, and the whole.
@@ -107,6 +108,21 @@ func (s *source) readHeader(maxFrames int) error {
 func (s *source) reader() *bufio.Reader {
 	return bufio.NewReader(io.NewSectionReader(s.File, 0, s.size))
 }
+
+// smallDecode reads the pixels of a JPEG at 1/shrink, nil when that cannot be had.
+func (s *source) smallDecode(shrink int) image.Image {
+	if shrink < 2 || s.format != sniff.JPEG || s.Interlaced || s.size > maxInMemory {
+		return nil
+	}
+	b := make([]byte, s.size)
+	if _, err := s.ReadAt(b, 0); err != nil {
+		return nil
+	}
+	return smalljpeg.Decode(b, shrink, s.Width, s.Height)
+}
+
+// maxInMemory is the largest file in bytes that is read at once.
+const maxInMemory = 64 << 20
 
 // decode reads the pixels. The result begins at (0,0), is as large as the
 // header said, and is of a type that a view can show.
