@@ -136,8 +136,8 @@ func divide(m *image.NRGBA) {
 			continue
 		}
 		for c := range 3 {
-			p[c] = uint8(min((uint32(p[c])*255+a/2)/a, 255)) //nolint:gosec // clamped to a byte
+			p[c] = uint8(min((uint32(p[c])*255+a/2)/a, 255))
 		}
-		p[3] = uint8(min((a*headroomOf+headroom/2)/headroom, 255)) //nolint:gosec // clamped to a byte
+		p[3] = uint8(min((a*headroomOf+headroom/2)/headroom, 255))
 	}
 }

@@ -35,7 +35,7 @@ func TestScaleIsLikeLanczos(t *testing.T) {
 	for _, name := range []string{"nuthatch-2mp.jpg", "kodak-3.png", "kodak-8.png", "kodak-23.png"} {
 		m := photograph(t, name)
 		size, worst := m.Bounds().Size(), 1.0
-		for w := 40; w < size.X+100; w += 1 + w/9 {
+		for w := 40; w < size.X+100; w += 1 + w/4 {
 			h := max(w*size.Y/size.X, 1)
 			got := viewOf(m).scaled(w, h, true)
 			require.Equal(t, image.Rect(0, 0, w, h), got.Bounds())

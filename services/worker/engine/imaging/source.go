@@ -24,7 +24,7 @@ import (
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/exif"
 	"imagemill/services/worker/engine/header"
-	"imagemill/services/worker/engine/imaging/smalljpeg"
+	"imagemill/services/worker/engine/smalljpeg"
 )
 
 // decoder reads one format: its header alone, and the whole.

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagemill/services/worker/engine/enginetest"
-	"imagemill/services/worker/engine/imaging/smalljpeg"
+	"imagemill/services/worker/engine/smalljpeg"
 	"imagemill/services/worker/engine/ssim"
 )
 
