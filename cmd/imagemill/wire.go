@@ -172,7 +172,7 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find own program for engines: %w", err)
 	}
-	pool, err := process.New(cfg.EnginePool(self, "engine"), process.Deps{Log: c.log})
+	pool, err := process.New(cfg.EnginePool(self, "engine", "--engine", cfg.Engine), process.Deps{Log: c.log})
 	if err != nil {
 		return nil, err
 	}
