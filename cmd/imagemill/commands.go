@@ -32,7 +32,7 @@ func root() *cobra.Command {
 	for _, s := range services() {
 		cmd.AddCommand(serviceCommand(s))
 	}
-	cmd.AddCommand(configCommand(), servicesCommand())
+	cmd.AddCommand(configCommand(), servicesCommand(), explainCommand())
 	cmd.AddCommand(engineCommand(), benchCommand(), healthCommand(), secretsCommand(), versionCommand())
 	return cmd
 }

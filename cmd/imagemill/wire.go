@@ -179,7 +179,7 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	svc, err := worker.New(cfg, worker.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Master: imagemaster.NewClient("http://imagemaster", n.client), Blobs: storage.NewClient("http://storage", n.client),
-		Engine: pool, Resize: pool.Resize, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Engine: pool, Abilities: abilities(), Resize: pool.Resize, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
 		Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"imagemill/internal/byterange"
 	"imagemill/internal/fault"
 	"imagemill/internal/serve"
+	"imagemill/internal/sniff"
 	"imagemill/services/imagemaster"
 )
 
@@ -21,6 +22,7 @@ import (
 func (s *Service) Routes(e *echo.Echo) {
 	e.GET("/", page)
 	e.GET("/openapi.yaml", openAPI)
+	e.GET("/pipeline.schema.json", pipelineSchema)
 	e.POST("/newImage", s.newImage, s.withKey)
 	e.GET("/image/isReady", s.isReady, s.withKey)
 	e.GET("/image/get", s.get, s.withKey)
@@ -232,8 +234,8 @@ func notModified(r *http.Request, img imagemaster.Image) bool {
 
 // extension is the usual one of a format's files.
 func extension(format string) string {
-	if format == "jpeg" {
-		return "jpg"
+	if known := sniff.Format(format).Extension(); known != sniff.Unknown.Extension() {
+		return known[1:]
 	}
 	return format
 }

@@ -97,6 +97,9 @@ func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
 // maxField bounds a form field beside the image.
 const maxField = pipeline.MaxDocument + 1
 
+// maxFields is more than there are parameters.
+const maxFields = 128
+
 // imagePart reads a form up to its image, which streams; fields must come before
 // it, since an image is passed on while it arrives.
 func imagePart(body io.Reader, boundary string) (io.Reader, url.Values, error) {
@@ -119,7 +122,7 @@ func imagePart(body io.Reader, boundary string) (io.Reader, url.Values, error) {
 		if err != nil {
 			return nil, nil, formError(err)
 		}
-		if len(v) == maxField || len(fields) > 64 {
+		if len(v) == maxField || len(fields) > maxFields {
 			return nil, nil, fault.New(fault.TooLarge, "the form field is too large, or there are too many").WithField(part.FormName())
 		}
 		fields.Add(part.FormName(), string(v))

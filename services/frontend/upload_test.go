@@ -49,10 +49,15 @@ func TestEveryWayToSayWhatToDo(t *testing.T) {
 	for query, want := range map[string]string{
 		"?preset=thumbnail": `"width":256`,
 		"?width=5":          `"width":5`,
-		"?grayscale&rotate=90&flip=h&brightness=-10&contrast=1.5&gamma=2&saturation=3&hue=4&invert=1&swap=rb&blur=1&sharpen=2": `"op":"hue"`,
-		"?width=4&height=3&fit=fill&noEnlarge=true&gravity=north&format=jpg&quality=7&crop=4x3&autoOrient=false":               `"quality":7`,
-		"?width=4&height=3&fit=pad&background=ff0000":                                                                          `"#ff0000"`,
-		"?pipeline=" + url.QueryEscape(doc):                                                                                    `"sigma":2`,
+		"?grayscale&rotate=90&flip=h&brightness=-10&contrast=1.5&gamma=2&saturation=3&hue=4&invert=1&swap=rb&blur=1&sharpen=2":   `"op":"hue"`,
+		"?width=4&height=3&fit=fill&noEnlarge=true&gravity=north&format=jpg&quality=7&crop=4x3&autoOrient=false":                 `"quality":7`,
+		"?width=4&height=3&fit=pad&background=ff0000":                                                                            `"#ff0000"`,
+		"?trim&percent=50&sepia&tint=ff8800&extract=red&pixelate=4&round=25%25&flatten&text=hello&text_size=9&text_color=ffffff": `"roundCorners"`,
+		"?crop=4x3&fp=0.5,0.25&extend=1,2,3,4&frame=2&format=webp&lossless&effort=3&metadata=keep&profile=p3":                    `"focalPoint"`,
+		"?megapixels=1&watermark=W1/small&wm_gravity=east&wm_x=-3&wm_opacity=0.5&wm_scale=0.5&format=auto&quality=auto":          `"watermark"`,
+		"?width=9&height=9&fit=cover&gravity=attention&dpr=2&ssim=0.9&maxBytes=2000&chroma=444&progressive&describe=exif,phash":  `"describe"`,
+		"?format=png&colors=16&trim=20,ffffff&flatten=000000&sepia=40":                                                           `"colors":16`,
+		"?pipeline=" + url.QueryEscape(doc): `"sigma":2`,
 	} {
 		s := start(t)
 		a := s.post(query, testPNG(t))

@@ -28,6 +28,7 @@ type Config struct {
 	Side         int           `env:"SIDE" help:"longest side of an original or a rendition, in pixels"`
 	Frames       int           `env:"FRAMES" help:"most frames of an animation"`
 	Memory       config.Bytes  `env:"ENGINE_MEMORY" help:"memory that an engine's garbage collector aims to stay below; 0: no aim"`
+	Budget       config.Bytes  `env:"MEMORY" help:"memory that all images in work may need together, by estimates; 0: 7/10 of the control group's limit or the machine's"`
 	Recycle      int           `env:"RECYCLE" help:"images after which an engine is replaced; 0: after 1000"`
 }
 

@@ -58,7 +58,8 @@ type Job struct {
 
 // Limits bound what one job may cost. A zero field stands for its default.
 type Limits struct {
-	// InputPixels is the largest area of an original; default 50 million.
+	// InputPixels is the largest area of an original, all frames of an animation
+	// together; default 50 million.
 	InputPixels int64 `json:"inputPixels,omitempty"`
 	// InputSide is the longest side of an original in pixels; default 100,000.
 	InputSide int `json:"inputSide,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"image"
 	"os"
 	"path/filepath"
 	"testing"
@@ -65,16 +66,22 @@ func TestEveryOperationHasAStep(t *testing.T) {
 		pipeline.Resize{Width: 3}, pipeline.Crop{Width: 2, Height: 2}, pipeline.Rotate{Angle: 10}, pipeline.Flip{Vertical: true},
 		pipeline.Blur{Sigma: 1}, pipeline.Sharpen{Sigma: 1}, pipeline.Grayscale{}, pipeline.Brightness{}, pipeline.Contrast{},
 		pipeline.Gamma{Value: 1}, pipeline.Saturation{}, pipeline.Hue{}, pipeline.Invert{}, pipeline.SwapRedBlue{},
+		pipeline.Trim{}, pipeline.Extend{Top: 1}, pipeline.Pixelate{Size: 2}, pipeline.Sepia{Percent: 50}, pipeline.Tint{Color: "#102030"},
+		pipeline.ExtractChannel{Channel: pipeline.Green}, pipeline.RoundCorners{Radius: 2}, pipeline.Flatten{Background: "#ffffff"},
+		pipeline.Watermark{Image: "a", Opacity: 1}, pipeline.Text{Text: "x", Size: 5, Color: "#000000", Opacity: 1},
 	} {
 		before := bytes.Clone(m.Pix)
-		require.NotNil(t, stepOf(op, true)(viewOf(m)).picture(), op.Op())
+		s := scene{view: viewOf(m), mark: func(pipeline.Asset) (*image.NRGBA, error) { return enginetest.Quadrants(2, 2), nil }}
+		end, err := s.apply(op)
+		require.NoError(t, err)
+		require.NotNil(t, end.finished(), op.Op())
 		require.Equal(t, before, m.Pix, "%s changed what other renditions start from", op.Op())
 	}
 }
 
 func TestBigPNGsAreWrittenFast(t *testing.T) {
 	small, big := enginetest.Quadrants(8, 8), enginetest.Quadrants(1024, 1024)
-	require.NotEqual(t, pngLevel(small.Rect), pngLevel(big.Rect))
+	require.NotEqual(t, pngLevel(small.Rect, 0), pngLevel(big.Rect, 0))
 }
 
 // A picture of many colours is dithered to a palette and keeps its mean.
@@ -86,7 +93,7 @@ func TestGIFOfManyColours(t *testing.T) {
 		}
 	}
 	m.Pix[3] = 0
-	p := forGIF(m)
+	p := forGIF(m, 0)
 	require.LessOrEqual(t, len(p.Palette), 256)
 	_, _, _, a := p.At(0, 0).RGBA()
 	require.Zero(t, a)

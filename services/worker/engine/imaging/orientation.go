@@ -9,15 +9,21 @@ import (
 // orientation finds the EXIF orientation, 1 to 8, of a JPEG, a PNG or a TIFF;
 // 1 when there is none or it makes no sense. prefix is the file's beginning.
 func (s *source) orientation(prefix []byte) int {
-	switch s.format {
-	case sniff.JPEG:
-		return tiffOrientation(jpegExif(prefix))
-	case sniff.PNG:
-		return tiffOrientation(pngExif(prefix))
-	case sniff.TIFF:
+	if s.format == sniff.TIFF {
 		return s.tiffFileOrientation(prefix)
+	}
+	return tiffOrientation(exifOf(s.format, prefix))
+}
+
+// exifOf finds the EXIF block of a JPEG or a PNG, nil for others.
+func exifOf(format sniff.Format, prefix []byte) []byte {
+	switch format {
+	case sniff.JPEG:
+		return jpegExif(prefix)
+	case sniff.PNG:
+		return pngExif(prefix)
 	default:
-		return 1
+		return nil
 	}
 }
 

@@ -1,16 +1,20 @@
 package plan
 
 import (
+	"slices"
+
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
 )
 
 // The estimate of memory is, in bytes:
 //
-//	base + decoded + passes + upright + max over the steps of (kept + work)
+//	base + passes + decoded + upright + max over the steps of (kept + work)
 //
-//	decoded = Width × Height × bands × bytes of a value × frames (all of them
-//	          only where a rendition keeps the animation)
+//	decoded = Width × Height × bytes of a pixel × frames. A pixel has as many bytes
+//	          as decoders give it: those of its planes for a JPEG that stays in
+//	          planes, else of its bands, three of which take the place of four
+//	          outside of JPEG. All frames count only where an animation is kept
 //	passes  = what a decoder holds beside that of a picture stored in several
 //	          passes: 4 bytes for each coefficient of a progressive JPEG, at full
 //	          size, and half of decoded for others
@@ -20,13 +24,16 @@ import (
 //	          operation, what is between, and what comes out; or the result and
 //	          what its encoder needs for each of its pixels
 //
-// Pictures between operations count 4 bytes a pixel and frame. An engine whose
-// memory is collected holds besides what it no longer uses: a half more. TestEstimateAgainstMeasured
-// compares with real processes.
+// Pictures between operations count 4 bytes a pixel and frame. What was decoded
+// of other formats than JPEG, whose pixels are laid out anew, counts twice. An
+// engine whose memory is collected holds besides what it no longer uses: of all but
+// that, base and passes, a half more. TestEstimateAgainstMeasured compares with real
+// processes.
 const (
-	base        = 24 << 20
-	pixel       = 4 // bytes of a pixel between operations
-	coefficient = 4 // bytes of a coefficient of a progressive JPEG
+	base          = 48 << 20 // an engine in C with its libraries
+	baseCollected = 24 << 20
+	pixel         = 4 // bytes of a pixel between operations
+	coefficient   = 4 // bytes of a coefficient of a progressive JPEG
 )
 
 // memory estimates the most memory that a plan needs at a time.
@@ -37,8 +44,9 @@ func memory(p Plan, shapes []shape, original engine.Picture, can engine.Abilitie
 			frames = int64(max(original.Frames, 1))
 		}
 	}
-	held := decoded(p, original) * frames
-	total := held + passes(original, held)
+	planes := can.Collected || !slices.ContainsFunc(p.Steps, func(s Step) bool { return !s.Fast })
+	held := decoded(p, original, planes) * frames
+	total := held
 	for _, s := range shapes {
 		if original.Orientation > 1 && !s.r.KeepOrientation {
 			total += held
@@ -46,19 +54,43 @@ func memory(p Plan, shapes []shape, original engine.Picture, can engine.Abilitie
 		}
 	}
 	total += p.most(shapes, original, frames)
+	fixed := int64(base)
 	if can.Collected {
 		total += total / 2
+		fixed = baseCollected
 	}
-	return base + total
+	if original.Format != "jpeg" {
+		total += held
+		if can.Collected {
+			total -= held / 2
+		}
+	}
+	return fixed + passes(original, held) + total
 }
 
-// decoded is the size of one decoded frame.
-func decoded(p Plan, original engine.Picture) int64 {
+// decoded is the size of one decoded frame. planes says that a JPEG stays as it
+// is stored.
+func decoded(p Plan, original engine.Picture, planes bool) int64 {
 	bands, value := int64(original.Bands), int64(original.Depth+7)/8
-	if bands < 1 || bands == 2 || bands == 3 && original.Format != "jpeg" {
-		bands = 4 // how decoders lay them out
+	area := area(p.Width, p.Height) * max(value, 1)
+	switch {
+	case original.Format == "jpeg" && planes:
+		return area * samples(original) / 2
+	case bands < 1 || bands == 2 || bands == 3 && original.Format != "jpeg":
+		bands = 4
 	}
-	return int64(p.Width) * int64(p.Height) * bands * max(value, 1)
+	return area * bands
+}
+
+// samples is how many values a JPEG stores for two pixels.
+func samples(original engine.Picture) int64 {
+	switch original.Chroma {
+	case engine.Chroma420:
+		return 3
+	case engine.Chroma422:
+		return 4
+	}
+	return int64(max(original.Bands, 1)) * 2
 }
 
 // passes is what a decoder holds beside the picture when it is stored in passes.
@@ -69,14 +101,7 @@ func passes(original engine.Picture, held int64) int64 {
 	case original.Format != "jpeg":
 		return held / 2
 	}
-	samples := int64(max(original.Bands, 1)) * 2
-	switch original.Chroma {
-	case engine.Chroma420:
-		samples = 3
-	case engine.Chroma422:
-		samples = 4
-	}
-	return int64(original.Width) * int64(original.Height) * samples * coefficient / 2
+	return area(original.Width, original.Height) * samples(original) * coefficient / 2
 }
 
 // most is the largest of what the steps hold: the pictures that are kept for
@@ -123,12 +148,17 @@ func work(p Plan, shapes []shape, step Step, original engine.Picture) int64 {
 		if i == first {
 			before = 0
 		}
-		if _, ok := s.r.Operations[i].(pipeline.Resize); ok {
+		switch s.r.Operations[i].(type) {
+		case pipeline.Crop:
+			between = 0 // a view
+		case pipeline.Resize:
 			rows := in.Height
 			if i == first {
 				rows = min(rows, start)
 			}
-			between = area(out.Width, rows) // one direction is scaled after the other
+			// One direction is scaled after the other, once a cheaper way has brought
+			// the picture to about twice the size.
+			between = min(area(out.Width, rows), 4*out.Pixels())
 		}
 		most = max(most, (before+between+out.Pixels())*pixel)
 	}
@@ -136,22 +166,28 @@ func work(p Plan, shapes []shape, step Step, original engine.Picture) int64 {
 	return max(most, end*(pixel+encoding(s.r, original)))
 }
 
-// encoding is what an encoder needs for each pixel of the result, in bytes, as
-// measured with the encoders of the engines.
+// encoding is what an encoder needs for each pixel of the result beside it, in
+// bytes.
 func encoding(r pipeline.Rendition, original engine.Picture) int64 {
 	extra := int64(0)
 	if r.TargetSSIM != 0 {
 		extra = 2 * pixel // the picture decoded again, and the maps of likeness
 	}
 	switch format := r.Format; {
-	case format == pipeline.JXL:
+	case format == pipeline.JXL || format == pipeline.AVIF || format == pipeline.Same && original.Format == "avif":
 		return 48 + extra
-	case format == pipeline.AVIF || format == pipeline.Same && original.Format == "avif":
-		return 32 + extra
 	case r.Lossless:
-		return 24
-	case format == pipeline.WebP:
-		return 10 + extra
+		return 48
+	case format == pipeline.WebP || format == pipeline.Same && original.Format == "webp":
+		return 6 + extra
+	case r.Progressive, format == pipeline.GIF, r.Colors > 0:
+		return 6 + extra
 	}
-	return 6 + extra
+	return 1 + extra
+}
+
+// Most is a guess for an original of which nothing is known but the limits that
+// it must keep: as many pixels as are allowed, in colour and with transparency.
+func Most(l engine.Limits) int64 {
+	return base + l.WithDefaults().InputPixels*pixel
 }
