@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagemill/internal/config"
-	"imagemill/services/worker/engine/imaging"
+	"imagemill/services/worker"
 	"imagemill/services/worker/engine/process"
 )
 
@@ -32,7 +32,7 @@ func root() *cobra.Command {
 	for _, s := range services() {
 		cmd.AddCommand(serviceCommand(s))
 	}
-	cmd.AddCommand(configCommand(), servicesCommand())
+	cmd.AddCommand(configCommand(), servicesCommand(), explainCommand())
 	cmd.AddCommand(engineCommand(), benchCommand(), healthCommand(), secretsCommand(), versionCommand())
 	return cmd
 }
@@ -97,15 +97,22 @@ func overlapDisk() (cores int) {
 
 // engineCommand is the child process of a worker: frames in, frames out.
 func engineCommand() *cobra.Command {
-	return &cobra.Command{
+	kind := worker.EngineAuto
+	cmd := &cobra.Command{
 		Use: "engine", Hidden: true, Args: cobra.NoArgs,
 		Short: "Render pictures for a worker, over standard input and output",
 		RunE: func(_ *cobra.Command, _ []string) error {
 			// The parent decides when an engine ends, by closing its input: a signal
 			// that was sent to the whole group must not break off a picture.
-			return process.Serve(context.Background(), process.Input(), os.Stdout, imaging.New())
+			e, err := newEngine(kind)
+			if err != nil {
+				return err
+			}
+			return process.Serve(context.Background(), process.Input(), os.Stdout, e)
 		},
 	}
+	cmd.Flags().StringVar(&kind, "engine", kind, "auto, imaging or native")
+	return cmd
 }
 
 func versionCommand() *cobra.Command {

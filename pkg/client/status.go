@@ -37,6 +37,23 @@ type Status struct {
 	// the order of the pipeline and only once it is finished.
 	Original   Picture   `json:"original"`
 	Renditions []Picture `json:"renditions"`
+	// Facts are what the pipeline asked to be told of the original, once the image
+	// is finished; nil when it asked for nothing.
+	Facts *Facts `json:"facts"`
+}
+
+// Facts are by-products of an image. A field that was not asked for, or that the
+// image does not have, is empty.
+type Facts struct {
+	// EXIF is the metadata of the original as text, by the names of the tags.
+	EXIF map[string]string `json:"exif"`
+	// Colors are up to five colours, "#rrggbb", the most common one first.
+	Colors []string `json:"colors"`
+	// BlurHash is a short text from which a blurred preview can be drawn.
+	BlurHash string `json:"blurhash"`
+	// PHash is the perceptual hash: 64 bits as 16 hexadecimal digits. Pictures that
+	// look alike differ in few bits.
+	PHash string `json:"phash"`
 }
 
 // Ended reports whether the image has reached its end.

@@ -19,8 +19,10 @@ const (
 	MaxText = 500
 	// MaxFrame is the largest number of a frame.
 	MaxFrame = 9999
-	// MinBytes and MaxBytes bound the size that a file may be held to.
-	MinBytes, MaxBytes = 1000, 1 << 30
+	// MinBytes is the smallest size that a file may be held to.
+	MinBytes = 1000
+	// MaxBytes is the largest size that a file may be held to.
+	MaxBytes = 1 << 30
 	// DefaultQuality is used where a rendition leaves its quality out.
 	DefaultQuality = 85
 	// DefaultSSIM is the likeness that quality "auto" asks for.

@@ -72,7 +72,8 @@ func (o Resize) size(w, h int64) (int64, int64, *Error) {
 
 // Source gives the part of a w×h picture that fit Cover scales to its result:
 // the largest one of the result's shape, held by the gravity. Cutting before
-// scaling keeps a long thin picture from becoming a giant on the way.
+// scaling keeps a long thin picture from becoming a giant on the way. For
+// Attention and Entropy the size counts; the place is the engine's to choose.
 func (o Resize) Source(w, h int) (x, y, sourceW, sourceH int) {
 	o = o.Resolve(w, h)
 	toW, toH, _ := o.size(int64(w), int64(h))

@@ -3,7 +3,8 @@ package pipeline
 import "math"
 
 // Rectangle gives the part of a w×h picture that is cut out, clipped to it. It
-// is empty when the crop lies outside.
+// is empty when the crop lies outside. For gravity Attention and Entropy the
+// size counts; the place is the engine's to choose.
 func (o Crop) Rectangle(w, h int) (x, y, cutW, cutH int) {
 	if o.X == nil || o.Y == nil {
 		cutW, cutH = min(o.Width, w), min(o.Height, h)

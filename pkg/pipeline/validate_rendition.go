@@ -96,7 +96,7 @@ func (r Rendition) validateFocus() *Error {
 		}
 		used = true
 		if r.FocalPoint == nil {
-			return wrong(fmt.Sprintf("operations[%d].gravity", i), "is focus, which needs the rendition's focalPoint")
+			return wrong(fmt.Sprintf("operations[%d].gravity", i), "is focus, which needs the rendition's focalPoint (fp in a query)")
 		}
 	}
 	switch {

@@ -51,6 +51,9 @@ type Status struct {
 	Failures []string  `json:"failures,omitempty"`
 	Original Picture   `json:"original"`
 	Results  []Picture `json:"renditions,omitempty"`
+	// Facts are what the pipeline asked to be told of the original, once it is
+	// finished; nil for nothing.
+	Facts *taskdb.Facts `json:"facts,omitempty"`
 }
 
 // Picture describes an original or a rendition.

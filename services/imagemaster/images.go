@@ -126,7 +126,7 @@ func statusOf(t taskdb.Task) Status {
 		st.Error = t.Failures[len(t.Failures)-1].Reason
 	}
 	if r := t.Result; r != nil {
-		st.Progress = 1
+		st.Progress, st.Facts = 1, r.Facts
 		st.Original.Format, st.Original.Width, st.Original.Height = r.Format, r.Width, r.Height
 		for _, p := range r.Renditions {
 			st.Results = append(st.Results, Picture{

@@ -130,7 +130,7 @@ func clone(t Task) Task {
 	t.Failures = slices.Clone(t.Failures)
 	if t.Result != nil {
 		r := *t.Result
-		r.Renditions = slices.Clone(r.Renditions)
+		r.Renditions, r.Facts = slices.Clone(r.Renditions), r.Facts.clone()
 		t.Result = &r
 	}
 	return t

@@ -161,7 +161,7 @@ func (m *Memory) Renew(ctx context.Context, l Lease, progress float64) (time.Tim
 
 // Finish implements [Leases].
 func (m *Memory) Finish(ctx context.Context, id string, r Result) (Task, error) {
-	r.Renditions = slices.Clone(r.Renditions)
+	r.Renditions, r.Facts = slices.Clone(r.Renditions), r.Facts.clone()
 	return m.change(ctx, id, func(t Task, now time.Time) (Task, bool, error) { return Done(t, r, now) })
 }
 

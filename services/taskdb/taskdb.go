@@ -3,6 +3,8 @@ package taskdb
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -81,6 +83,32 @@ type Result struct {
 	Height     int         `json:"height"` // of the original, as stored
 	Format     string      `json:"format"` // of the original
 	Renditions []Rendition `json:"renditions"`
+	// Facts are what else was asked to be told of the original; nil for nothing.
+	Facts *Facts `json:"facts,omitempty"`
+}
+
+// Facts are by-products of an image. A field that was not asked for, or that the
+// image does not have, is empty.
+type Facts struct {
+	// EXIF is the metadata of the original as text, by the names of the tags. It
+	// can hold the place where a picture was taken.
+	EXIF map[string]string `json:"exif,omitempty"`
+	// Colors are up to five colours, "#rrggbb", the most common one first.
+	Colors []string `json:"colors,omitempty"`
+	// BlurHash is a short text from which a blurred preview can be drawn.
+	BlurHash string `json:"blurhash,omitempty"`
+	// PHash is the perceptual hash: 64 bits as 16 hexadecimal digits.
+	PHash string `json:"phash,omitempty"`
+}
+
+// clone gives a copy that shares nothing with f; nil for nil.
+func (f *Facts) clone() *Facts {
+	if f == nil {
+		return nil
+	}
+	c := *f
+	c.EXIF, c.Colors = maps.Clone(f.EXIF), slices.Clone(f.Colors)
+	return &c
 }
 
 // Failure is one attempt that went wrong.

@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Serve serve.Config
 
+	Engine     string        `env:"ENGINE" help:"auto: native where this program has it; imaging: pure Go; native: libvips and libjpeg-turbo"`
 	Engines    int           `env:"ENGINES" help:"engine processes, and so images rendered at once; 0: one per core"`
 	InFlight   int           `env:"IN_FLIGHT" help:"most tasks in hand, those that are fetched and stored included; 0: 32 per engine"`
 	Wait       time.Duration `env:"WAIT" help:"how long one call for work waits, 1s to 1m"`
@@ -27,13 +28,21 @@ type Config struct {
 	Side         int           `env:"SIDE" help:"longest side of an original or a rendition, in pixels"`
 	Frames       int           `env:"FRAMES" help:"most frames of an animation"`
 	Memory       config.Bytes  `env:"ENGINE_MEMORY" help:"memory that an engine's garbage collector aims to stay below; 0: no aim"`
+	Budget       config.Bytes  `env:"MEMORY" help:"memory that all images in work may need together, by estimates; 0: 7/10 of the control group's limit or the machine's"`
 	Recycle      int           `env:"RECYCLE" help:"images after which an engine is replaced; 0: after 1000"`
 }
+
+// The kinds of engines.
+const (
+	EngineAuto    = "auto"
+	EngineImaging = "imaging"
+	EngineNative  = "native"
+)
 
 // DefaultConfig gives the defaults.
 func DefaultConfig() Config {
 	return Config{
-		Serve: serve.DefaultConfig("127.0.0.1:0"), Wait: 30 * time.Second, ReportTime: time.Minute,
+		Serve: serve.DefaultConfig("127.0.0.1:0"), Engine: EngineAuto, Wait: 30 * time.Second, ReportTime: time.Minute,
 		WallTime: time.Minute, InputPixels: 50_000_000, OutputPixels: 50_000_000, Side: 16384, Frames: 256,
 		Memory: 1 << 30, Recycle: 10_000,
 	}
@@ -42,6 +51,9 @@ func DefaultConfig() Config {
 // Validate reports every setting that is out of its range.
 func (c Config) Validate() error {
 	errs := []error{c.Serve.Validate()}
+	if c.Engine != EngineAuto && c.Engine != EngineImaging && c.Engine != EngineNative {
+		errs = append(errs, fmt.Errorf("ENGINE: %q is not auto, imaging or native", c.Engine))
+	}
 	if c.Engines < 0 || c.Engines > 1024 {
 		errs = append(errs, fmt.Errorf("ENGINES: %d is outside 0 to 1024", c.Engines))
 	}

@@ -54,7 +54,7 @@ func TestLimitsAreShared(t *testing.T) {
 func (m *mill) with(t *testing.T, set *settings.Set, resize func(int)) *Service {
 	t.Helper()
 	deps := m.deps
-	deps.Settings, deps.Resize = set, resize
+	deps.Settings, deps.Resize, deps.Metrics = set, resize, nil
 	s, err := New(m.cfg, deps)
 	require.NoError(t, err)
 	return s

@@ -63,6 +63,7 @@ type masterStub struct {
 	getWork  func(context.Context, imagemaster.WorkRequest) ([]imagemaster.Work, error)
 	progress func(imagemaster.ProgressReport) error
 	finished func(imagemaster.FinishedWork) error
+	get      func() error
 	failed   []imagemaster.FailedWork
 }
 

@@ -17,6 +17,7 @@ import (
 	"imagemill/pkg/discovery/settings"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
+	"imagemill/services/worker/admission"
 	"imagemill/services/worker/engine"
 )
 
@@ -25,9 +26,11 @@ type Deps struct {
 	Log               *slog.Logger
 	Instance, Version string
 	Registry          discovery.Registry // announces this instance; may be nil
-	Master            imagemaster.WorkQueue
+	Master            master
 	Blobs             storage.Store
 	Engine            engine.Engine
+	// Abilities are those of Engine, from which the memory of a job is estimated.
+	Abilities engine.Abilities
 	// Resize changes the number of engines while they run; nil if it is fixed.
 	Resize func(engines int)
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
@@ -50,6 +53,7 @@ type Service struct {
 	load    *load
 	live    *live
 	scratch scratch
+	gate    *admission.Gate
 }
 
 // New checks and assembles; it starts nothing.
@@ -60,14 +64,21 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Log == nil || deps.Master == nil || deps.Blobs == nil || deps.Engine == nil {
 		return nil, errors.New("worker: Deps needs Log, Master, Blobs and Engine")
 	}
-	s := &Service{cfg: cfg, deps: deps, load: newLoad(cfg.engines(), cfg.engines()), scratch: scratch{base: cfg.Scratch}}
+	s := &Service{
+		cfg: cfg, deps: deps, load: newLoad(cfg.engines(), cfg.engines()), scratch: scratch{base: cfg.Scratch},
+		gate: admission.New(cfg.budget()),
+	}
+	if s.deps.Metrics == nil {
+		s.deps.Metrics = prometheus.NewRegistry()
+	}
+	s.measure()
 	s.live = newLive(deps.Settings, cfg, s.resized)
 	s.resize()
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "worker", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
 		Registry: deps.Registry, Routes: func(*echo.Echo) {}, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
-		Effective: config.Effective(cfg), Settings: deps.Settings, Metrics: deps.Metrics,
+		Effective: config.Effective(cfg), Settings: deps.Settings, Metrics: s.deps.Metrics,
 	})
 	return s, err
 }

@@ -103,35 +103,60 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 	if err := a.fetch(ctx, source); err != nil {
 		return result, err
 	}
-	began := time.Now()
-	rep, err := a.s.deps.Engine.Render(ctx, engine.Job{
-		Source: source, Dir: a.dir, Pipeline: p, Limits: a.s.live.limits(),
-	})
-	a.inside, a.rendering = rep.Elapsed, time.Since(began)
+	job := engine.Job{Source: source, Dir: a.dir, Pipeline: p, Limits: a.s.live.limits()}
+	if job.Assets, err = a.assets(ctx, p); err != nil {
+		return result, err
+	}
+	rep, err := a.renderAdmitted(ctx, job)
 	if err != nil {
 		return result, fmt.Errorf("render: %w", err)
 	}
 	return a.store(ctx, rep)
 }
 
+// renderAdmitted gives a job to the engine as soon as there is memory for it. The lease is
+// renewed all the while.
+func (a *attempt) renderAdmitted(ctx context.Context, job engine.Job) (engine.Report, error) {
+	began := time.Now()
+	defer func() { a.rendering = time.Since(began) }()
+	need, err := a.s.estimate(job)
+	if err != nil {
+		return engine.Report{}, err
+	}
+	leave, err := a.s.gate.Enter(ctx, need)
+	if err != nil {
+		return engine.Report{}, err
+	}
+	defer leave()
+	rep, err := a.s.deps.Engine.Render(ctx, job)
+	a.inside = rep.Elapsed
+	return rep, err
+}
+
 // fetch copies the original into the scratch folder and checks its digest.
-func (a *attempt) fetch(ctx context.Context, path string) (err error) {
+func (a *attempt) fetch(ctx context.Context, path string) error {
 	obj, err := a.s.deps.Blobs.Get(ctx, imagemaster.OriginalRef(a.work.ID), storage.Whole())
 	if err != nil {
 		return fmt.Errorf("fetch original: %w", err)
 	}
-	defer func() { _ = obj.Body.Close() }()
+	return save(path, "original", obj.Body, a.work.Original.SHA256)
+}
+
+// save writes what it reads to a file, closes the reader, and checks the digest.
+// what is written is named in errors.
+func save(path, what string, body io.ReadCloser, digest string) (err error) {
+	defer func() { _ = body.Close() }()
 	f, err := engine.CreateScratch(path)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(f, sum), obj.Body); err != nil {
-		return fault.Wrap(fault.Unavailable, "the original could not be fetched", err)
+	if _, err := io.Copy(io.MultiWriter(f, sum), body); err != nil {
+		return fault.Wrap(fault.Unavailable, "the "+what+" could not be fetched", err)
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != a.work.Original.SHA256 {
-		return fault.Newf(fault.Internal, "the original is damaged: its digest is %s, not %s", got, a.work.Original.SHA256)
+	if got := hex.EncodeToString(sum.Sum(nil)); got != digest {
+		return fault.Newf(fault.Internal, "the %s is damaged: its digest is %s, not %s", what, got, digest)
 	}
 	return nil
 }
@@ -145,6 +170,9 @@ func (a *attempt) store(ctx context.Context, rep engine.Report) (taskdb.Result, 
 		Attempt: a.work.Attempt, Worker: a.s.deps.Instance, Engine: rep.Engine,
 		Width: rep.Original.Width, Height: rep.Original.Height, Format: rep.Original.Format,
 		Renditions: make([]taskdb.Rendition, len(rep.Renditions)),
+	}
+	if f := rep.Facts; f != nil {
+		result.Facts = &taskdb.Facts{EXIF: f.EXIF, Colors: f.Colors, BlurHash: f.BlurHash, PHash: f.PHash}
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(storeAtOnce)

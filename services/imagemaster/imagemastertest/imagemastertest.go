@@ -99,6 +99,7 @@ func (b *bench) store(t *testing.T, w imagemaster.Work) imagemaster.FinishedWork
 	t.Helper()
 	done := imagemaster.FinishedWork{ID: w.ID, Result: taskdb.Result{
 		Attempt: w.Attempt, Worker: "w", Engine: "none", Width: 4, Height: 3, Format: "png",
+		Facts: &taskdb.Facts{EXIF: map[string]string{"Make": "Camera"}, Colors: []string{"#cc1122"}, BlurHash: "L00000", PHash: "00ff00ff00ff00ff"},
 	}}
 	for _, name := range []string{"a", "b"} {
 		body := "rendition " + name

@@ -30,6 +30,7 @@ func worksToTheEnd(t *testing.T, b *bench) {
 	require.NoError(t, err)
 	require.InDelta(t, 0.5, st.Progress, 0)
 	require.Equal(t, imagemaster.StateInProgress, st.State)
+	require.Nil(t, st.Facts)
 
 	done := b.store(t, w)
 	require.NoError(t, b.WorkFinished(t.Context(), done))
@@ -41,6 +42,7 @@ func worksToTheEnd(t *testing.T, b *bench) {
 	require.Equal(t, 4, st.Original.Width)
 	require.Len(t, st.Results, 2)
 	require.Equal(t, "a", st.Results[0].Name)
+	require.Equal(t, done.Result.Facts, st.Facts)
 }
 
 func lostAttempt(t *testing.T, b *bench) {

@@ -38,6 +38,22 @@ func endCases() map[string]func(*testing.T, *fixture) {
 			_, err = f.Retry(t.Context(), ID(1))
 			f.refused(err, fault.Conflict, taskdb.Finished)
 		},
+		"finish/keeps facts, and shares them with nobody": func(t *testing.T, f *fixture) {
+			f.held(1)
+			given := result(1)
+			got, err := f.Finish(t.Context(), ID(1), given)
+			require.NoError(t, err)
+			given.Facts.EXIF["Artist"], given.Facts.Colors[0] = "x", "x"
+			got.Result.Facts.EXIF["Artist"], got.Result.Facts.Colors[0] = "y", "y"
+			require.Equal(t, result(1).Facts, f.get(1).Result.Facts)
+			f.create(2)
+			f.claim(1, 1)
+			plain := result(1)
+			plain.Facts = nil
+			_, err = f.Finish(t.Context(), ID(2), plain)
+			require.NoError(t, err)
+			require.Nil(t, f.get(2).Result.Facts, "nothing was asked")
+		},
 		"fail/retryable waits longer each time, then is final": tries,
 		"fail/final": func(t *testing.T, f *fixture) {
 			f.held(1)

@@ -191,6 +191,10 @@ func result(attempt int) taskdb.Result {
 			Name: "main", Format: "png", Width: 40, Height: 30,
 			Blob: taskdb.Blob{Key: "k-main", Size: 99, SHA256: strings.Repeat("ab", 32), ContentType: "image/png"},
 		}},
+		Facts: &taskdb.Facts{
+			EXIF: map[string]string{"Artist": "É. <Müller> & co"}, Colors: []string{"#cc1122", "#1020dd"},
+			BlurHash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj", PHash: "00ff00ff00ff00ff",
+		},
 	}
 }
 

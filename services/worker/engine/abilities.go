@@ -32,12 +32,15 @@ type Abilities struct {
 	Metadata bool `json:"metadata,omitempty"`
 	// Fast says that it has the fast path for JPEG.
 	Fast bool `json:"fast,omitempty"`
+	// Collected says that its memory is given back by a garbage collector, some
+	// time after it is no longer used.
+	Collected bool `json:"collected,omitempty"`
 }
 
 // Has reports whether the engine writes a format. Same and Auto are always
 // had: they stand for one that it writes.
 func (a Abilities) Has(f pipeline.Format) bool {
-	return f == pipeline.Same || slices.Contains(a.Out, f)
+	return f == pipeline.Same || f == pipeline.Auto || slices.Contains(a.Out, f)
 }
 
 // Reads reports whether the engine reads originals of a format, as
@@ -52,12 +55,27 @@ func (a Abilities) Shrink(format string) bool { return slices.Contains(a.Shrinks
 // error is Unsupported, with the path of the field and what is allowed.
 func (a Abilities) Check(p pipeline.Pipeline) error {
 	for i, r := range p.Renditions {
-		if !a.Has(r.Format) {
-			return fault.Newf(fault.Unsupported, "%s cannot be written here; %s can", sniff.Format(r.Format).Name(), a.outNames()).
-				WithField(fmt.Sprintf("renditions[%d].format", i))
+		if field, why := a.lacks(r); field != "" {
+			return fault.New(fault.Unsupported, why).WithField(fmt.Sprintf("renditions[%d].%s", i, field))
 		}
 	}
 	return nil
+}
+
+// lacks names the first field of a rendition that asks for too much, and why;
+// empty when there is none.
+func (a Abilities) lacks(r pipeline.Rendition) (field, why string) {
+	switch {
+	case !a.Has(r.Format):
+		return "format", fmt.Sprintf("%s cannot be written here; %s can", sniff.Format(r.Format).Name(), a.outNames())
+	case r.Animated && !a.Animation:
+		return "animated", "animations cannot be kept here; leave it out for a still picture"
+	case r.Profile != pipeline.SRGB && !a.Profiles:
+		return "profile", "colour profiles cannot be written here; leave it out for srgb"
+	case r.Metadata != pipeline.Strip && !a.Metadata:
+		return "metadata", "metadata cannot be kept here; leave it out to strip it"
+	}
+	return "", ""
 }
 
 // outNames lists the formats that are written, for messages.

@@ -50,18 +50,16 @@ type Job struct {
 	Pipeline pipeline.Pipeline `json:"pipeline"`
 	// Limits bound the job; zero fields stand for the defaults.
 	Limits Limits `json:"limits"`
-	// Assets are the pictures that watermarks are made of: the key is
-	// [AssetKey] of the watermark, the value a file that the engine may read.
+	// Assets are the pictures that watermarks are made of: by the Key of each
+	// of pipeline.Pipeline.Assets, a file that the engine may read. They are as
+	// hostile as originals.
 	Assets map[string]string `json:"assets,omitempty"`
 }
 
-// AssetKey names a watermark's picture in Job.Assets: the ID of the image and
-// its rendition, "id/rendition".
-func AssetKey(image, rendition string) string { return image + "/" + rendition }
-
 // Limits bound what one job may cost. A zero field stands for its default.
 type Limits struct {
-	// InputPixels is the largest area of an original; default 50 million.
+	// InputPixels is the largest area of an original, all frames of an animation
+	// together; default 50 million.
 	InputPixels int64 `json:"inputPixels,omitempty"`
 	// InputSide is the longest side of an original in pixels; default 100,000.
 	InputSide int `json:"inputSide,omitempty"`

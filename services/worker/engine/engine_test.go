@@ -59,7 +59,9 @@ func TestCheckInput(t *testing.T) {
 		p    engine.Picture
 		kind fault.Kind
 	}{
-		{engine.Picture{Width: 10_000, Height: 5_000, Frames: 256}, ""},
+		{engine.Picture{Width: 10_000, Height: 5_000, Frames: 1}, ""},
+		{engine.Picture{Width: 500, Height: 500, Frames: 200}, ""},
+		{engine.Picture{Width: 500, Height: 500, Frames: 201}, fault.TooLarge},
 		{engine.Picture{Width: 10_000, Height: 5_001}, fault.TooLarge},
 		{engine.Picture{Width: 50_000, Height: 50_000}, fault.TooLarge},
 		{engine.Picture{Width: 1 << 31, Height: 1 << 31}, fault.TooLarge},

@@ -61,6 +61,9 @@ func (l Limits) CheckInput(name string, p Picture) error {
 		return fault.Newf(fault.TooLarge, "the picture is %d×%d pixels; at most %s are allowed", p.Width, p.Height, millions(l.InputPixels))
 	case p.Frames > l.Frames:
 		return fault.Newf(fault.TooLarge, "the animation has more than %d frames; that is the most allowed", l.Frames)
+	case p.Frames > 1 && int64(p.Width)*int64(p.Height)*int64(p.Frames) > l.InputPixels:
+		return fault.Newf(fault.TooLarge, "the animation has %d frames of %d×%d pixels; at most %s are allowed, all frames together",
+			p.Frames, p.Width, p.Height, millions(l.InputPixels))
 	}
 	return nil
 }

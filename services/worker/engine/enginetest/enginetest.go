@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	_ "golang.org/x/image/tiff" // results are read back
 
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"

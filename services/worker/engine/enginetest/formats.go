@@ -60,6 +60,9 @@ func (s Suite) formatsOut(t *testing.T) {
 	var bitmap, tagged bytes.Buffer
 	require.NoError(t, bmp.Encode(&bitmap, m))
 	require.NoError(t, tiff.Encode(&tagged, clear, nil))
+	same, err := s.Render(t, tagged.Bytes(), `{"renditions":[{}]}`)
+	require.NoError(t, err)
+	require.Contains(t, []pipeline.Format{"png", "tiff"}, same.Renditions[0].Format, "its own, where that can be written")
 	for _, c := range []struct {
 		original []byte
 		want     pipeline.Format
@@ -69,7 +72,7 @@ func (s Suite) formatsOut(t *testing.T) {
 		{JPEG(t, m, 0), "jpeg", ""},
 		{Animation(t, 1), "gif", ""},
 		{bitmap.Bytes(), "jpeg", ""},
-		{tagged.Bytes(), "png", ""},
+		{tagged.Bytes(), "tiff", ""},
 		{PNG(t, m), "jpeg", "jpeg"},
 		{PNG(t, m), "gif", "gif"},
 		{JPEG(t, m, 0), "png", "png"},
@@ -189,5 +192,7 @@ func (s Suite) cmyk(t *testing.T) {
 	require.NoError(t, err)
 	got := s.Picture(t, inks, `{"renditions":[{"operations":[{"op":"resize","width":20}]}]}`)
 	want := s.Picture(t, rgb, `[{"op":"resize","width":20}]`)
-	near(t, mean(want), mean(got), 12)
+	// How ink without a profile looks is a convention; the largest difference of
+	// those in use is that between plain arithmetic and a press.
+	near(t, mean(want), mean(got), 30)
 }

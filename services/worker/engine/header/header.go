@@ -56,6 +56,9 @@ func Open(path string, maxFrames int) (Info, error) {
 func Read(r io.ReaderAt, size int64, maxFrames int) (Info, error) {
 	s := &source{r: r, size: size}
 	format := sniff.Sniff(s.bytes(0, sniffBytes))
+	if s.err != nil {
+		return Info{}, fault.Wrap(fault.Unavailable, "the original cannot be read now", s.err)
+	}
 	info := Info{Picture: engine.Picture{Format: string(format), Orientation: 1, Frames: 1}}
 	ok := false
 	switch format {
@@ -109,14 +112,34 @@ const (
 
 // source reads a file in blocks, of which it keeps the last one.
 type source struct {
-	r           io.ReaderAt
-	size        int64
-	start       int64
-	cache       []byte
-	reads       int
-	err         error
-	steps       int
-	permanently [block]byte
+	r      io.ReaderAt
+	size   int64
+	start  int64
+	cache  []byte
+	reads  int
+	err    error
+	steps  int
+	buffer [block]byte
+	// exif and profile say that one was looked into: only the first counts, so
+	// that a file of many costs no more.
+	exif, profile bool
+}
+
+// firstExif takes in a metadata block, unless there has been one.
+func (s *source) firstExif(info *Info, b func() []byte) {
+	if !s.exif {
+		s.exif = true
+		info.EXIF = exif.Parse(b())
+		info.Orientation = info.EXIF.Orientation
+	}
+}
+
+// firstProfile takes in a profile, unless there has been one.
+func (s *source) firstProfile(info *Info, b func() []byte) {
+	if !s.profile {
+		s.profile = true
+		info.Profile = profileOf(b())
+	}
 }
 
 // step counts a turn of a walk; false when there have been too many.
@@ -136,12 +159,12 @@ func (s *source) bytes(at int64, n int) []byte {
 		if s.reads++; s.reads > maxReads {
 			return nil
 		}
-		got, err := s.r.ReadAt(s.permanently[:min(block, s.size-at)], at)
+		got, err := s.r.ReadAt(s.buffer[:min(block, s.size-at)], at)
 		if err != nil && !errors.Is(err, io.EOF) {
 			s.err = err
 			return nil
 		}
-		s.start, s.cache = at, s.permanently[:got]
+		s.start, s.cache = at, s.buffer[:got]
 	}
 	from := min(at-s.start, int64(len(s.cache)))
 	return s.cache[from:min(from+int64(n), int64(len(s.cache)))]

@@ -52,14 +52,11 @@ func (f *jpegFrame) segment(s *source, info *Info, marker byte, at, size int64) 
 	case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
 		f.frame(s.bytes(at, int(min(size, 256))), info, marker)
 	case marker == 0xe1 && size > 6 && string(s.bytes(at, 6)) == "Exif\x00\x00":
-		if info.EXIF.Fields == nil {
-			info.EXIF = exif.Parse(s.whole(at+6, size-6))
-			info.Orientation = info.EXIF.Orientation
-		}
+		s.firstExif(info, func() []byte { return s.whole(at+6, size-6) })
 	case marker == 0xe2 && size > 14 && string(s.bytes(at, 12)) == "ICC_PROFILE\x00":
 		// A profile may go on in further segments. Its first one tells enough.
 		if n := s.bytes(at+12, 1); len(n) == 1 && n[0] == 1 {
-			info.Profile = profileOf(s.whole(at+14, size-14))
+			s.firstProfile(info, func() []byte { return s.whole(at+14, size-14) })
 		}
 	case marker == 0xee && size >= 12 && string(s.bytes(at, 5)) == "Adobe":
 		if b := s.bytes(at+11, 1); len(b) == 1 {

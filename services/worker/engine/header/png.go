@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"imagemill/services/worker/engine"
-	"imagemill/services/worker/engine/exif"
 )
 
 // maxBlock bounds a metadata block or a profile that is looked into, in bytes.
@@ -55,8 +54,7 @@ func pngChunk(s *source, info *Info, kind string, at, size int64, most int) {
 			info.Frames = int(min(max(int64(binary.BigEndian.Uint32(b)), 1), int64(most)))
 		}
 	case "eXIf":
-		info.EXIF = exif.Parse(s.whole(at, min(size, maxBlock)))
-		info.Orientation = info.EXIF.Orientation
+		s.firstExif(info, func() []byte { return s.whole(at, min(size, maxBlock)) })
 	case "cICP":
 		// What this chunk says wins over the others.
 		if b := s.bytes(at, 4); len(b) == 4 {
@@ -64,7 +62,7 @@ func pngChunk(s *source, info *Info, kind string, at, size int64, most int) {
 		}
 	case "iCCP":
 		if info.Profile == "" {
-			info.Profile = profileOf(inflated(s.whole(at, min(size, maxBlock))))
+			s.firstProfile(info, func() []byte { return inflated(s.whole(at, min(size, maxBlock))) })
 		}
 	case "sRGB":
 		if info.Profile == "" {

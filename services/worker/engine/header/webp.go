@@ -1,10 +1,6 @@
 package header
 
-import (
-	"encoding/binary"
-
-	"imagemill/services/worker/engine/exif"
-)
+import "encoding/binary"
 
 // readWebP walks the chunks of a WebP.
 func readWebP(s *source, info *Info, most int) bool {
@@ -37,10 +33,9 @@ func readWebP(s *source, info *Info, most int) bool {
 		case "ANMF":
 			info.Frames++
 		case "ICCP":
-			info.Profile = profileOf(s.whole(at+8, min(size, maxBlock)))
+			s.firstProfile(info, func() []byte { return s.whole(at+8, min(size, maxBlock)) })
 		case "EXIF":
-			info.EXIF = exif.Parse(webpExif(s.whole(at+8, min(size, maxBlock))))
-			info.Orientation = info.EXIF.Orientation
+			s.firstExif(info, func() []byte { return webpExif(s.whole(at+8, min(size, maxBlock))) })
 		}
 		at += 8 + size + size&1
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // swapRedBlue exchanges the two channels of every pixel.
-func swapRedBlue(m image.Image) image.Image {
+func swapRedBlue(m image.Image) *image.NRGBA {
 	out := lib.Clone(m)
 	for i := 0; i+3 < len(out.Pix); i += 4 {
 		out.Pix[i], out.Pix[i+2] = out.Pix[i+2], out.Pix[i]
@@ -19,7 +19,7 @@ func swapRedBlue(m image.Image) image.Image {
 
 // turnHue turns the H of HSL. Turning it keeps the largest and the smallest
 // channel; only which channel has them, and the middle one, change.
-func turnHue(m image.Image, degrees float64) image.Image {
+func turnHue(m image.Image, degrees float64) *image.NRGBA {
 	turn := math.Mod(degrees/60+6, 6)
 	return lib.AdjustFunc(m, func(c color.NRGBA) color.NRGBA {
 		r, g, b := float64(c.R), float64(c.G), float64(c.B)

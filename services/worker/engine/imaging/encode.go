@@ -1,7 +1,8 @@
 package imaging
 
 import (
-	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -13,7 +14,7 @@ import (
 	"sync"
 	"syscall"
 
-	lib "github.com/disintegration/imaging"
+	"golang.org/x/image/tiff"
 
 	"imagemill/internal/fault"
 	"imagemill/internal/sniff"
@@ -24,14 +25,14 @@ import (
 // encoderBuffers lets encoders use their buffers again; without it a tiny PNG
 // costs mostly the making of a compressor.
 type encoderBuffers struct {
-	png   sync.Pool
-	files sync.Pool
+	png    sync.Pool
+	bodies sync.Pool
 }
 
 func newEncoderBuffers() *encoderBuffers {
 	return &encoderBuffers{
-		png:   sync.Pool{New: func() any { return new(png.EncoderBuffer) }},
-		files: sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }},
+		png:    sync.Pool{New: func() any { return new(png.EncoderBuffer) }},
+		bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 }
 
@@ -41,37 +42,68 @@ func (b *encoderBuffers) Get() *png.EncoderBuffer { return b.png.Get().(*png.Enc
 // Put implements png.EncoderBufferPool.
 func (b *encoderBuffers) Put(p *png.EncoderBuffer) { b.png.Put(p) }
 
-// target resolves pipeline.Same by what the original was and by whether the
+// buffer gives an empty buffer, to be given back after use.
+func (b *encoderBuffers) buffer() *bytes.Buffer {
+	body := b.bodies.Get().(*bytes.Buffer)
+	body.Reset()
+	return body
+}
+
+// result is an encoded picture.
+type result struct {
+	body *bytes.Buffer
+	// extra is metadata that write puts in.
+	extra []byte
+}
+
+// fits fails when the file is larger than is allowed.
+func (b result) fits(r pipeline.Rendition) error {
+	if r.MaxBytes == 0 || int64(b.body.Len()) <= r.MaxBytes {
+		return nil
+	}
+	return fault.Newf(fault.Unprocessable, "the result has %d bytes, which cannot be made less; maxBytes is %d: make the picture smaller, or write a JPEG",
+		b.body.Len(), r.MaxBytes).WithField("maxBytes")
+}
+
+// target resolves the formats that depend on the original, or on whether the
 // result has transparency.
 func target(want pipeline.Format, original string, m image.Image) pipeline.Format {
 	switch {
-	case want != pipeline.Same:
+	case want != pipeline.Same && want != pipeline.Auto:
 		return want
-	case original == string(sniff.JPEG), original == string(sniff.PNG), original == string(sniff.GIF):
+	case want == pipeline.Auto:
+	case original == string(sniff.JPEG), original == string(sniff.PNG), original == string(sniff.GIF), original == string(sniff.TIFF):
 		return pipeline.Format(original)
-	case opaque(m):
+	}
+	if opaque(m) {
 		return pipeline.JPEG
 	}
 	return pipeline.PNG
 }
 
-// write encodes a finished picture into a file of dir.
-func (e *Engine) write(dir string, m image.Image, original string, r pipeline.Rendition) (engine.Rendition, error) {
-	format := target(r.Format, original, m)
+// write puts an encoded picture into a file of dir, and its buffer back.
+func (e *Engine) write(dir, name string, format pipeline.Format, size image.Point, b result) (engine.Rendition, error) {
+	defer e.buffers.bodies.Put(b.body)
 	out := engine.Rendition{
-		Name: r.Name, Width: m.Bounds().Dx(), Height: m.Bounds().Dy(),
+		Name: name, Width: size.X, Height: size.Y, Path: engine.PathImaging,
 		Format: format, ContentType: sniff.Format(format).MIME(),
-		File: filepath.Join(dir, r.Name+sniff.Format(format).Extension()),
+		File: filepath.Join(dir, name+sniff.Format(format).Extension()),
 	}
 	file, err := engine.CreateScratch(out.File)
 	if err != nil {
 		return out, unwritable(err)
 	}
-	w := e.buffers.files.Get().(*bufio.Writer)
-	w.Reset(file)
-	err = errors.Join(e.encode(w, m, format, r), w.Flush())
-	w.Reset(nil)
-	e.buffers.files.Put(w)
+	body := b.body.Bytes()
+	if head, extra := attach(format, body, b.extra); extra != nil {
+		_, err = file.Write(body[:head])
+		if err == nil {
+			_, err = file.Write(extra)
+		}
+		body = body[head:]
+	}
+	if err == nil {
+		_, err = file.Write(body)
+	}
 	if err := errors.Join(err, file.Close()); err != nil {
 		return out, unwritable(err)
 	}
@@ -79,33 +111,55 @@ func (e *Engine) write(dir string, m image.Image, original string, r pipeline.Re
 	return out, nil
 }
 
-// encode writes a picture in a format.
-func (e *Engine) encode(w io.Writer, m image.Image, format pipeline.Format, r pipeline.Rendition) error {
-	switch format {
+// encoded writes a picture in a format into a buffer.
+func (e *Engine) encoded(ctx context.Context, m image.Image, format pipeline.Format, r pipeline.Rendition) (result, error) {
+	b := result{body: e.buffers.buffer()}
+	var err error
+	switch format { //nolint:exhaustive // refused has refused the others
 	case pipeline.JPEG:
-		quality := r.Quality
-		if quality == 0 {
-			quality = pipeline.DefaultQuality
-		}
-		return jpeg.Encode(w, forJPEG(m, r.Background), &jpeg.Options{Quality: quality})
+		return e.searched(ctx, forJPEG(m, r.Background), r)
 	case pipeline.GIF:
-		return gif.Encode(w, forGIF(m), nil)
+		err = gif.Encode(b.body, forGIF(m, r.Colors), nil)
+	case pipeline.TIFF:
+		err = tiff.Encode(b.body, forPNG(m), &tiff.Options{Compression: tiff.Deflate, Predictor: true})
 	default:
-		encoder := png.Encoder{CompressionLevel: pngLevel(m.Bounds()), BufferPool: e.buffers}
-		if _, slow := m.(*image.YCbCr); slow {
-			m = lib.Clone(m)
-		}
-		return encoder.Encode(w, m)
+		err = e.png(b.body, m, r)
 	}
+	if err != nil {
+		return b, fmt.Errorf("encode %s: %w", format, err)
+	}
+	return b, b.fits(r)
+}
+
+func (e *Engine) png(w io.Writer, m image.Image, r pipeline.Rendition) error {
+	encoder := png.Encoder{CompressionLevel: pngLevel(m.Bounds(), r.Effort), BufferPool: e.buffers}
+	if r.Colors > 0 {
+		return encoder.Encode(w, indexed(m, r.Colors))
+	}
+	return encoder.Encode(w, forPNG(m))
+}
+
+// forPNG gives a picture in a type that the encoders have a fast path for.
+func forPNG(m image.Image) image.Image {
+	if p, slow := m.(*image.YCbCr); slow {
+		return pixelsOf(p)
+	}
+	return m
 }
 
 // largePNG is the area in pixels from which speed counts for more than size.
 const largePNG = 1 << 20
 
 // pngLevel: BenchmarkPNG shows the fast level at a third of the time for a
-// photograph, and an eighth more bytes. Small pictures take the better one.
-func pngLevel(r image.Rectangle) png.CompressionLevel {
-	if r.Dx()*r.Dy() >= largePNG {
+// photograph, and an eighth more bytes. Small pictures take the better one. An
+// effort that is given decides instead.
+func pngLevel(r image.Rectangle, effort int) png.CompressionLevel {
+	switch {
+	case effort >= 7:
+		return png.BestCompression
+	case effort >= 4:
+		return png.DefaultCompression
+	case effort >= 1, r.Dx()*r.Dy() >= largePNG:
 		return png.BestSpeed
 	}
 	return png.DefaultCompression
@@ -123,12 +177,21 @@ func forJPEG(m image.Image, background pipeline.Color) image.Image {
 		under = nrgba("#ffffff")
 	}
 	under.A = 255
-	n, ok := m.(*image.NRGBA)
-	if !ok || !n.Opaque() {
+	n := pixelsOf(m)
+	if !n.Opaque() {
 		n = flatten(m, under)
 	}
 	// Opaque: multiplied and not multiplied by alpha are the same bytes.
 	return &image.RGBA{Pix: n.Pix, Stride: n.Stride, Rect: n.Rect}
+}
+
+// jpegAt writes a JPEG of a quality.
+func jpegAt(b *bytes.Buffer, m image.Image, quality int) error {
+	b.Reset()
+	if err := jpeg.Encode(b, m, &jpeg.Options{Quality: quality}); err != nil {
+		return fmt.Errorf("encode jpeg: %w", err)
+	}
+	return nil
 }
 
 // unwritable is the failure to write a result; nothing is wrong with the picture.

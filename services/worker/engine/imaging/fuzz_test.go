@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"image"
 	"os"
 	"path/filepath"
 	"testing"
@@ -65,16 +66,22 @@ func TestEveryOperationHasAStep(t *testing.T) {
 		pipeline.Resize{Width: 3}, pipeline.Crop{Width: 2, Height: 2}, pipeline.Rotate{Angle: 10}, pipeline.Flip{Vertical: true},
 		pipeline.Blur{Sigma: 1}, pipeline.Sharpen{Sigma: 1}, pipeline.Grayscale{}, pipeline.Brightness{}, pipeline.Contrast{},
 		pipeline.Gamma{Value: 1}, pipeline.Saturation{}, pipeline.Hue{}, pipeline.Invert{}, pipeline.SwapRedBlue{},
+		pipeline.Trim{}, pipeline.Extend{Top: 1}, pipeline.Pixelate{Size: 2}, pipeline.Sepia{Percent: 50}, pipeline.Tint{Color: "#102030"},
+		pipeline.ExtractChannel{Channel: pipeline.Green}, pipeline.RoundCorners{Radius: 2}, pipeline.Flatten{Background: "#ffffff"},
+		pipeline.Watermark{Image: "a", Opacity: 1}, pipeline.Text{Text: "x", Size: 5, Color: "#000000", Opacity: 1},
 	} {
 		before := bytes.Clone(m.Pix)
-		require.NotNil(t, stepOf(op)(m), op.Op())
+		s := scene{view: viewOf(m), mark: func(pipeline.Asset) (*image.NRGBA, error) { return enginetest.Quadrants(2, 2), nil }}
+		end, err := s.apply(op)
+		require.NoError(t, err)
+		require.NotNil(t, end.finished(), op.Op())
 		require.Equal(t, before, m.Pix, "%s changed what other renditions start from", op.Op())
 	}
 }
 
 func TestBigPNGsAreWrittenFast(t *testing.T) {
 	small, big := enginetest.Quadrants(8, 8), enginetest.Quadrants(1024, 1024)
-	require.NotEqual(t, pngLevel(small.Rect), pngLevel(big.Rect))
+	require.NotEqual(t, pngLevel(small.Rect, 0), pngLevel(big.Rect, 0))
 }
 
 // A picture of many colours is dithered to a palette and keeps its mean.
@@ -86,7 +93,7 @@ func TestGIFOfManyColours(t *testing.T) {
 		}
 	}
 	m.Pix[3] = 0
-	p := forGIF(m)
+	p := forGIF(m, 0)
 	require.LessOrEqual(t, len(p.Palette), 256)
 	_, _, _, a := p.At(0, 0).RGBA()
 	require.Zero(t, a)
@@ -99,4 +106,37 @@ func TestGIFOfManyColours(t *testing.T) {
 		}
 	}
 	require.InDelta(t, want/64/64, got/64/64, 4)
+}
+
+// Profiles and blocks of metadata are read before anybody has checked them; what
+// is carried over never holds more than it may.
+func FuzzProfile(f *testing.F) {
+	f.Add(enginetest.DisplayP3())
+	f.Add(make([]byte, 132))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if tr := newTransform(b); tr != nil {
+			m := tr.apply(enginetest.Quadrants(4, 4))
+			require.Equal(t, image.Pt(4, 4), m.Bounds().Size())
+		}
+		_, _, _ = jpegProfile(b), pngProfile(b), webpProfile(b)
+	})
+}
+
+func FuzzMetadata(f *testing.F) {
+	f.Add(jpegExif(enginetest.JPEG(f, enginetest.Quadrants(4, 4), 6)))
+	f.Add([]byte("II*\x00\x08\x00\x00\x00\x02\x00\x12\x01\x03\x00\x01\x00\x00\x00\x08\x00\x00\x00\x69\x87\x04\x00\x01\x00\x00\x00\x08\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, keep := range []pipeline.Metadata{pipeline.Keep, pipeline.Copyright} {
+			block := (&work{exif: b}).metadata(pipeline.Rendition{Metadata: keep})
+			if block == nil {
+				continue
+			}
+			require.LessOrEqual(t, len(block), maxBlock)
+			require.Equal(t, 1, tiffOrientation(block))
+			order := byteOrder(block)
+			for _, f := range directory(block, 8, order) {
+				require.True(t, f.tag == 0x0112 || f.tag == tagExif || !private[f.tag], "%x", f.tag)
+			}
+		}
+	})
 }

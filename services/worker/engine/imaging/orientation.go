@@ -2,9 +2,6 @@ package imaging
 
 import (
 	"encoding/binary"
-	"image"
-
-	lib "github.com/disintegration/imaging"
 
 	"imagemill/internal/sniff"
 )
@@ -12,15 +9,21 @@ import (
 // orientation finds the EXIF orientation, 1 to 8, of a JPEG, a PNG or a TIFF;
 // 1 when there is none or it makes no sense. prefix is the file's beginning.
 func (s *source) orientation(prefix []byte) int {
-	switch s.format {
-	case sniff.JPEG:
-		return tiffOrientation(jpegExif(prefix))
-	case sniff.PNG:
-		return tiffOrientation(pngExif(prefix))
-	case sniff.TIFF:
+	if s.format == sniff.TIFF {
 		return s.tiffFileOrientation(prefix)
+	}
+	return tiffOrientation(exifOf(s.format, prefix))
+}
+
+// exifOf finds the EXIF block of a JPEG or a PNG, nil for others.
+func exifOf(format sniff.Format, prefix []byte) []byte {
+	switch format {
+	case sniff.JPEG:
+		return jpegExif(prefix)
+	case sniff.PNG:
+		return pngExif(prefix)
 	default:
-		return 1
+		return nil
 	}
 }
 
@@ -126,25 +129,4 @@ func directoryOrientation(b []byte, order binary.ByteOrder) int {
 		return 1
 	}
 	return 1
-}
-
-// orient sets a picture upright.
-func orient(img image.Image, orientation int) image.Image {
-	switch orientation {
-	case 2:
-		return lib.FlipH(img)
-	case 3:
-		return lib.Rotate180(img)
-	case 4:
-		return lib.FlipV(img)
-	case 5:
-		return lib.Transpose(img)
-	case 6:
-		return lib.Rotate270(img)
-	case 7:
-		return lib.Transverse(img)
-	case 8:
-		return lib.Rotate90(img)
-	}
-	return img
 }

@@ -3,47 +3,54 @@ package imaging
 import (
 	"image"
 	"image/color"
-	"image/color/palette"
-	"image/draw"
 
 	lib "github.com/disintegration/imaging"
 )
 
-// maxColors is what a GIF can hold.
+// maxColors is what a palette can hold.
 const maxColors = 256
 
-// forGIF brings a picture to at most 256 colours. A picture that has no more is
-// kept exactly; any other is dithered to a fixed palette. Pixels that are less
-// than half opaque become the one transparent colour.
-func forGIF(m image.Image) *image.Paletted {
-	if p, ok := m.(*image.Paletted); ok && p.Rect.Min == (image.Point{}) {
+// forGIF brings a picture to at most so many colours, 0 for as many as a palette
+// can hold.
+func forGIF(m image.Image, colors int) *image.Paletted {
+	if p, ok := m.(*image.Paletted); ok && p.Rect.Min == (image.Point{}) && (colors == 0 || colors == maxColors) {
 		return p
 	}
+	if colors == 0 {
+		colors = maxColors
+	}
+	return indexed(m, colors)
+}
+
+// indexed brings a picture to at most so many colours. A picture that has no
+// more is kept exactly; any other gets a palette of its own and is dithered.
+// Pixels that are less than half opaque become the one transparent colour.
+func indexed(m image.Image, colors int) *image.Paletted {
 	n := lib.Clone(m)
 	transparent := false
-	for i := 3; i < len(n.Pix); i += 4 {
-		if n.Pix[i] < 128 {
-			n.Pix[i-3], n.Pix[i-2], n.Pix[i-1], n.Pix[i] = 0, 0, 0, 0
+	for p := n.Pix; len(p) >= 4; p = p[4:] {
+		if p[3] < 128 {
+			p[0], p[1], p[2], p[3] = 0, 0, 0, 0
 			transparent = true
 			continue
 		}
-		n.Pix[i] = 255
+		p[3] = 255
 	}
-	if p := exactly(n); p != nil {
+	if p := exactly(n, colors); p != nil {
 		return p
 	}
-	return dithered(n, transparent)
+	return dithered(n, colors, transparent)
 }
 
 // exactly indexes a picture by its own colours; nil when there are too many.
-func exactly(n *image.NRGBA) *image.Paletted {
-	index := make(map[[4]uint8]uint8, maxColors)
+func exactly(n *image.NRGBA, colors int) *image.Paletted {
+	index := make(map[[4]uint8]uint8, colors)
 	p := image.NewPaletted(n.Rect, nil)
 	for i := range p.Pix {
 		c := [4]uint8(n.Pix[4*i : 4*i+4])
 		at, ok := index[c]
 		if !ok {
-			if len(index) == maxColors {
+			if len(index) == colors {
 				return nil
 			}
 			at = uint8(len(index)) //nolint:gosec // a palette has at most 256 colours
@@ -55,23 +62,73 @@ func exactly(n *image.NRGBA) *image.Paletted {
 	return p
 }
 
-// dithered spreads the error of a fixed palette over the neighbours. The
-// transparent colour takes no part in that: it is set afterwards.
-func dithered(n *image.NRGBA, transparent bool) *image.Paletted {
-	colors := append(color.Palette(nil), palette.Plan9...)
-	last := uint8(len(colors) - 1) //nolint:gosec // a palette has at most 256 colours
+// dithered gives a picture a palette of its own and spreads the error of each
+// pixel over the neighbours (Floyd and Steinberg). The transparent colour, the
+// last one, takes no part in that.
+func dithered(n *image.NRGBA, colors int, transparent bool) *image.Paletted {
 	if transparent {
-		colors = colors[:last]
+		colors--
 	}
-	p := image.NewPaletted(n.Rect, colors)
-	draw.FloydSteinberg.Draw(p, p.Rect, n, image.Point{})
+	chosen := medianCut(n, colors)
+	find := newNearest(chosen)
+	p := image.NewPaletted(n.Rect, nil)
+	for _, c := range chosen {
+		p.Palette = append(p.Palette, color.NRGBA{R: c[0], G: c[1], B: c[2], A: 255})
+	}
 	if transparent {
-		p.Palette = append(colors, color.NRGBA{})
-		for i := range p.Pix {
-			if n.Pix[4*i+3] == 0 {
-				p.Pix[i] = last
+		p.Palette = append(p.Palette, color.NRGBA{})
+	}
+	w := n.Rect.Dx()
+	now, next := make([][3]int, w+2), make([][3]int, w+2) // errors in sixteenths
+	for y := range n.Rect.Dy() {
+		clear(next)
+		for x := range w {
+			px := n.Pix[y*n.Stride+4*x:][:4]
+			if px[3] == 0 {
+				p.Pix[y*p.Stride+x] = uint8(len(chosen)) //nolint:gosec // at most 255 of them when there is transparency
+				continue
+			}
+			var want [3]uint8
+			for c := range 3 {
+				want[c] = uint8(min(max(int(px[c])+(now[x+1][c]+8)>>4, 0), 255)) //nolint:gosec // clamped to a byte
+			}
+			at := find.index(want)
+			p.Pix[y*p.Stride+x] = at
+			for c := range 3 {
+				off := int(want[c]) - int(chosen[at][c])
+				now[x+2][c] += 7 * off
+				next[x][c] += 3 * off
+				next[x+1][c] += 5 * off
+				next[x+2][c] += off
 			}
 		}
+		now, next = next, now
 	}
 	return p
+}
+
+// nearest finds palette entries, and remembers what it found by the upper six
+// bits of each channel.
+type nearest struct {
+	colors [][3]uint8
+	known  []uint16
+}
+
+func newNearest(colors [][3]uint8) *nearest {
+	return &nearest{colors, make([]uint16, 1<<18)}
+}
+
+func (n *nearest) index(c [3]uint8) uint8 {
+	cell := &n.known[int(c[0]>>2)<<12|int(c[1]>>2)<<6|int(c[2]>>2)]
+	if *cell == 0 {
+		best, least := 0, 1<<30
+		for i, p := range n.colors {
+			r, g, b := int(p[0])-int(c[0]), int(p[1])-int(c[1]), int(p[2])-int(c[2])
+			if d := 2*r*r + 4*g*g + b*b; d < least {
+				best, least = i, d
+			}
+		}
+		*cell = uint16(best) + 1 //nolint:gosec // a palette has at most 256 colours
+	}
+	return uint8(*cell - 1) //nolint:gosec // as above
 }

@@ -16,10 +16,13 @@ import (
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
+	"golang.org/x/image/webp"
 
 	"imagemill/internal/fault"
 	"imagemill/internal/sniff"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/exif"
+	"imagemill/services/worker/engine/header"
 )
 
 // decoder reads one format: its header alone, and the whole.
@@ -34,6 +37,7 @@ var decoders = map[sniff.Format]decoder{
 	sniff.GIF:  {gif.DecodeConfig, gif.Decode},
 	sniff.TIFF: {tiff.DecodeConfig, tiff.Decode},
 	sniff.BMP:  {bmp.DecodeConfig, bmp.Decode},
+	sniff.WebP: {webp.DecodeConfig, webp.Decode},
 }
 
 // source is an opened original of which only the header has been read.
@@ -43,6 +47,8 @@ type source struct {
 	format  sniff.Format
 	decoder decoder
 	size    int64
+	exif    []byte // the EXIF block of a JPEG or PNG as it stands there
+	block   exif.Block
 }
 
 // open opens an original and reads its header. Frames are counted up to one
@@ -82,8 +88,17 @@ func (s *source) readHeader(maxFrames int) error {
 	s.Picture = engine.Picture{
 		Format: string(s.format), Width: config.Width, Height: config.Height, Orientation: s.orientation(prefix), Frames: 1,
 	}
-	if s.format == sniff.GIF {
+	s.exif = exifOf(s.format, prefix)
+	// What the header says beyond that is told, and used where it is there.
+	if info, err := header.Read(s.File, s.size, maxFrames); err == nil {
+		info.Width, info.Height, info.Orientation = s.Width, s.Height, s.Orientation
+		s.Picture, s.block = info.Picture, info.EXIF
+	}
+	switch {
+	case s.format == sniff.GIF:
 		s.Frames = gifFrames(s.reader(), maxFrames+1)
+	case s.format == sniff.WebP && s.Frames > 1:
+		return fault.New(fault.Unsupported, "an animated WebP cannot be read here; a WebP of one picture, or a GIF, can")
 	}
 	return nil
 }
@@ -94,32 +109,62 @@ func (s *source) reader() *bufio.Reader {
 }
 
 // decode reads the pixels. The result begins at (0,0), is as large as the
-// header said, and is of a type that every step can work on.
+// header said, and is of a type that a view can show.
 func (s *source) decode() (image.Image, error) {
 	img, err := s.decoder.whole(s.reader())
 	if err != nil {
 		return nil, s.damaged(err)
 	}
-	canvas := image.Rect(0, 0, s.Width, s.Height)
-	switch m := img.(type) {
-	case *image.CMYK:
-		// The drawing of CMYK is fast; reading it pixel by pixel is not.
-		rgb := image.NewRGBA(m.Bounds())
-		draw.Draw(rgb, rgb.Rect, m, m.Rect.Min, draw.Src)
-		img = rgb
-	case *image.Paletted:
-		// Indices beyond the palette would be a panic in the steps.
-		for len(m.Palette) < 256 {
-			m.Palette = append(m.Palette, color.NRGBA{A: 255})
+	if s.format == sniff.WebP {
+		switch m := img.(type) {
+		case *image.YCbCr:
+			fullRange(m)
+		case *image.NYCbCrA:
+			fullRange(&m.YCbCr)
 		}
 	}
+	canvas := image.Rect(0, 0, s.Width, s.Height)
 	if img.Bounds() != canvas {
 		// A GIF's frame may cover only a part of its screen.
 		whole := image.NewNRGBA(canvas)
 		draw.Draw(whole, img.Bounds(), img, img.Bounds().Min, draw.Src)
-		img = whole
+		return whole, nil
 	}
-	return img, nil
+	return workable(img), nil
+}
+
+// workable brings a picture that begins at (0,0) to one of the types of view.
+func workable(img image.Image) image.Image {
+	switch m := img.(type) {
+	case *image.YCbCr, *image.Gray, *image.NRGBA:
+		return m
+	case *image.Paletted:
+		// Indices beyond the palette would be a panic in encoders.
+		for len(m.Palette) < maxColors {
+			m.Palette = append(m.Palette, color.NRGBA{A: 255})
+		}
+		return m
+	case *image.Gray16:
+		out := image.NewGray(m.Rect)
+		for i := range out.Pix {
+			out.Pix[i] = m.Pix[2*i]
+		}
+		return out
+	case *image.NYCbCrA:
+		out := pixelsOf(&m.YCbCr)
+		for y := range out.Rect.Max.Y {
+			for x, a := range m.A[y*m.AStride:][:out.Rect.Max.X] {
+				out.Pix[y*out.Stride+4*x+3] = a
+			}
+		}
+		return out
+	case *image.CMYK:
+		// The drawing of CMYK is fast; reading it pixel by pixel is not.
+		rgb := image.NewRGBA(m.Rect)
+		draw.Draw(rgb, rgb.Rect, m, image.Point{}, draw.Src)
+		return pixelsOf(rgb)
+	}
+	return pixelsOf(img)
 }
 
 // unreadable is the failure of a file in a format that is not decoded here.
@@ -128,9 +173,9 @@ func unreadable(f sniff.Format, size int64) error {
 	case size == 0:
 		return fault.New(fault.Unsupported, "the file is empty")
 	case f == sniff.Unknown:
-		return fault.New(fault.Unsupported, "the file is not a picture that is known here; JPEG, PNG, GIF, TIFF and BMP are")
+		return fault.New(fault.Unsupported, "the file is not a picture that is known here; JPEG, PNG, GIF, WebP, TIFF and BMP are")
 	default:
-		return fault.Newf(fault.Unsupported, "%s cannot be read here; JPEG, PNG, GIF, TIFF and BMP can", f.Name())
+		return fault.Newf(fault.Unsupported, "%s cannot be read here; JPEG, PNG, GIF, WebP, TIFF and BMP can", f.Name())
 	}
 }
 

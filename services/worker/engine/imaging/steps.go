@@ -1,7 +1,6 @@
 package imaging
 
 import (
-	"fmt"
 	"image"
 	"image/color"
 	"math"
@@ -11,150 +10,168 @@ import (
 	"imagemill/pkg/pipeline"
 )
 
-// step is one operation, ready to run. run never changes its argument.
-type step struct {
-	name string
-	run  func(image.Image) image.Image
-}
-
-// steps turns a rendition's operations into steps in the same order.
-func steps(r pipeline.Rendition) []step {
-	out := make([]step, len(r.Operations))
-	for i, op := range r.Operations {
-		out[i] = step{op.Op(), stepOf(op)}
-	}
-	return out
-}
-
-// stepOf is the one place where an operation meets its pixels.
-func stepOf(op pipeline.Operation) func(image.Image) image.Image {
+// apply carries out one operation. It never changes the pixels of what it is
+// given.
+func (s scene) apply(op pipeline.Operation) (scene, error) {
 	switch o := op.(type) {
 	case pipeline.Resize:
-		return func(m image.Image) image.Image { return resize(m, o) }
+		return s.resize(o).coloured(), nil
 	case pipeline.Crop:
-		return func(m image.Image) image.Image {
-			return cut(m, rectangle(o.Rectangle(m.Bounds().Dx(), m.Bounds().Dy())))
-		}
-	case pipeline.Rotate:
-		return func(m image.Image) image.Image { return rotate(m, o) }
+		return s.crop(o), nil
 	case pipeline.Flip:
-		return func(m image.Image) image.Image { return flip(m, o) }
-	case pipeline.Blur:
-		return func(m image.Image) image.Image { return lib.Blur(m, o.Sigma) }
-	case pipeline.Sharpen:
-		return func(m image.Image) image.Image { return lib.Sharpen(m, o.Sigma) }
-	case pipeline.Grayscale:
-		return func(m image.Image) image.Image { return lib.Grayscale(m) }
-	case pipeline.Brightness:
-		return func(m image.Image) image.Image { return lib.AdjustBrightness(m, o.Percent) }
-	case pipeline.Contrast:
-		return func(m image.Image) image.Image { return lib.AdjustContrast(m, o.Percent) }
-	case pipeline.Gamma:
-		return func(m image.Image) image.Image { return lib.AdjustGamma(m, o.Value) }
-	case pipeline.Saturation:
-		return func(m image.Image) image.Image { return lib.AdjustSaturation(m, o.Percent) }
-	case pipeline.Hue:
-		return func(m image.Image) image.Image { return turnHue(m, o.Degrees) }
-	case pipeline.Invert:
-		return func(m image.Image) image.Image { return lib.Invert(m) }
-	case pipeline.SwapRedBlue:
-		return func(m image.Image) image.Image { return swapRedBlue(m) }
+		s.focus = s.focus.flipped(o, s.size())
+		s.view = s.turned(turn{flipX: o.Horizontal, flipY: o.Vertical})
+		return s, nil
 	}
-	// The set is closed: only a new operation without its row here comes this far.
-	panic(fmt.Sprintf("operation %s has no step", op.Op()))
+	s = s.coloured()
+	switch o := op.(type) {
+	case pipeline.Rotate:
+		return s.rotate(o), nil
+	case pipeline.Trim:
+		return s.sees(s.once(func() image.Rectangle { return inner(pixelsOf(s.picture()), o) })), nil
+	case pipeline.Extend:
+		return s.extend(o), nil
+	case pipeline.Watermark:
+		return s.watermark(o)
+	case pipeline.Text:
+		m, err := letters(s.picture(), o)
+		return s.shows(m), err
+	}
+	return s.shows(filtered(op, s.picture())), nil
+}
+
+// planar reports whether the operations from first on leave planes as they are,
+// and the result is made of planes.
+func planar(r pipeline.Rendition, first int) bool {
+	if r.Format != pipeline.JPEG && r.Format != pipeline.Same && r.Format != pipeline.Auto {
+		return false
+	}
+	for _, op := range r.Operations[first:] {
+		switch o := op.(type) {
+		case pipeline.Crop, pipeline.Flip:
+		case pipeline.Resize:
+			if o.Fit == pipeline.Pad {
+				return false
+			}
+		case pipeline.Rotate:
+			if math.Mod(o.Angle, 90) != 0 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// corner gives where a part of w×h lies that a gravity holds.
+func (s scene) corner(g pipeline.Gravity, w, h int) image.Rectangle {
+	return s.once(func() image.Rectangle {
+		at := s.place(g, w, h)
+		return image.Rectangle{Min: at, Max: at.Add(image.Pt(w, h))}
+	})
+}
+
+func (s scene) place(g pipeline.Gravity, w, h int) image.Point {
+	size := s.size()
+	switch g { //nolint:exhaustive // the others are fixed places
+	case pipeline.Attention, pipeline.Entropy:
+		return interesting(s.view, w, h, g)
+	case pipeline.Focus:
+		return s.focus.corner(size, w, h)
+	}
+	return image.Pt(g.Offset(size.X, size.Y, w, h))
+}
+
+func (s scene) crop(o pipeline.Crop) scene {
+	x, y, w, h := o.Rectangle(s.size().X, s.size().Y)
+	if o.X == nil || o.Y == nil {
+		return s.sees(s.corner(o.Gravity, w, h))
+	}
+	return s.sees(rectangle(x, y, w, h))
+}
+
+func (s scene) resize(o pipeline.Resize) scene {
+	size := s.size()
+	if s.whole != (image.Point{}) {
+		size, s.whole = s.whole, image.Point{}
+	}
+	o = o.Resolve(size.X, size.Y)
+	to := image.Pt(o.Width, o.Height)
+	switch o.Fit {
+	case pipeline.Cover, pipeline.Stretch:
+		if o.NoEnlarge {
+			to = image.Pt(min(to.X, size.X), min(to.Y, size.Y))
+		}
+	default:
+		to = image.Pt(o.Within(size.X, size.Y))
+	}
+	if o.Fit == pipeline.Cover {
+		_, _, w, h := o.Source(size.X, size.Y)
+		s = s.sees(s.corner(o.Gravity, share(w, s.size().X, size.X), share(h, s.size().Y, size.Y)))
+	}
+	s.focus = s.focus.scaled(s.size(), to)
+	s = s.shows(s.scaled(to.X, to.Y, s.planar && o.Fit != pipeline.Pad))
+	if o.Fit == pipeline.Pad {
+		x, y := o.Gravity.Offset(o.Width, o.Height, to.X, to.Y)
+		return s.on(o.Width, o.Height, image.Pt(x, y), o.Background)
+	}
+	return s
+}
+
+// share is a part of a side of a picture of which another size is seen.
+func share(part, now, whole int) int {
+	if now == whole {
+		return part
+	}
+	return min(max((2*part*now+whole)/(2*whole), 1), now)
 }
 
 // rectangle makes an image.Rectangle of a corner and a size.
 func rectangle(x, y, w, h int) image.Rectangle { return image.Rect(x, y, x+w, y+h) }
 
-// cut gives a part of a picture without copying pixels where the type allows.
-func cut(m image.Image, r image.Rectangle) image.Image {
-	if s, ok := m.(interface {
-		SubImage(r image.Rectangle) image.Image
-	}); ok {
-		return s.SubImage(r.Add(m.Bounds().Min))
-	}
-	return lib.Crop(m, r.Add(m.Bounds().Min))
+func (s scene) extend(o pipeline.Extend) scene {
+	size := s.size()
+	return s.on(size.X+o.Left+o.Right, size.Y+o.Top+o.Bottom, image.Pt(o.Left, o.Top), o.Background)
 }
 
-func resize(m image.Image, o pipeline.Resize) image.Image {
-	w, h := m.Bounds().Dx(), m.Bounds().Dy()
-	o = o.Resolve(w, h)
-	switch o.Fit {
-	case pipeline.Cover:
-		toW, toH := o.Width, o.Height
-		if o.NoEnlarge {
-			toW, toH = min(toW, w), min(toH, h)
-		}
-		return scale(cut(m, rectangle(o.Source(w, h))), toW, toH)
-	case pipeline.Stretch:
-		if o.NoEnlarge {
-			return scale(m, min(o.Width, w), min(o.Height, h))
-		}
-		return scale(m, o.Width, o.Height)
-	case pipeline.Pad:
-		inW, inH := o.Within(w, h)
-		x, y := o.Gravity.Offset(o.Width, o.Height, inW, inH)
-		return place(scale(m, inW, inH), o.Width, o.Height, x, y, o.Background)
-	default:
-		inW, inH := o.Within(w, h)
-		return scale(m, inW, inH)
-	}
-}
-
-// scale brings a picture to an exact size. The axes are scaled one after the
-// other, width first; where that would make something larger than both ends
-// (a thin tall picture made wide), height goes first.
-func scale(m image.Image, w, h int) image.Image {
-	from := m.Bounds().Size()
-	if from == image.Pt(w, h) {
-		return m
-	}
-	if int64(w)*int64(from.Y) > max(int64(from.X)*int64(from.Y), int64(w)*int64(h)) {
-		m = lib.Resize(m, from.X, h, lib.Lanczos)
-	}
-	return lib.Resize(m, w, h, lib.Lanczos)
-}
-
-// place lays a picture over a canvas of w×h in one colour.
-func place(m image.Image, w, h, x, y int, background pipeline.Color) image.Image {
-	canvas := lib.New(w, h, nrgba(background))
+// on lays the picture over a canvas of w×h in one colour.
+func (s scene) on(w, h int, at image.Point, background pipeline.Color) scene {
+	m, canvas := s.picture(), lib.New(w, h, nrgba(background))
+	s.focus = s.focus.moved(at.Mul(-1))
 	if opaque(m) || canvas.Pix[3] == 0 {
-		return lib.Paste(canvas, m, image.Pt(x, y))
+		return s.shows(lib.Paste(canvas, m, at))
 	}
-	return lib.Overlay(canvas, m, image.Pt(x, y), 1)
+	return s.shows(lib.Overlay(canvas, m, at, 1))
 }
 
-func rotate(m image.Image, o pipeline.Rotate) image.Image {
+func (s scene) rotate(o pipeline.Rotate) scene {
+	size := s.size()
+	end := size
+	// The plan and the library may round a rim of half a pixel differently.
+	if plan, err := (pipeline.Rendition{Operations: []pipeline.Operation{o}}).PlanFrom(0, size.X, size.Y); err == nil {
+		end = image.Pt(plan.Result().Width, plan.Result().Height)
+	}
+	s.focus = s.focus.rotated(o, size, end)
 	switch math.Mod(o.Angle+720, 360) {
 	case 0:
-		return m
+		return s
 	case 90:
-		return lib.Rotate270(m)
+		s.view = s.turned(turnOf(6))
+		return s
 	case 180:
-		return lib.Rotate180(m)
+		s.view = s.turned(turnOf(3))
+		return s
 	case 270:
-		return lib.Rotate90(m)
+		s.view = s.turned(turnOf(8))
+		return s
 	}
-	turned := lib.Rotate(m, -o.Angle, nrgba(o.Background))
-	// The plan and the library may round a rim of half a pixel differently.
-	plan, err := pipeline.Rendition{Operations: []pipeline.Operation{o}}.Plan(m.Bounds().Dx(), m.Bounds().Dy(), 1)
-	end := plan.Result()
-	if err != nil || turned.Bounds().Size() == image.Pt(end.Width, end.Height) {
-		return turned
+	turned := lib.Rotate(s.picture(), -o.Angle, nrgba(o.Background))
+	if turned.Rect.Size() != end {
+		x, y := pipeline.Center.Offset(end.X, end.Y, turned.Rect.Dx(), turned.Rect.Dy())
+		turned = lib.Paste(lib.New(end.X, end.Y, nrgba(o.Background)), turned, image.Pt(x, y))
 	}
-	x, y := pipeline.Center.Offset(end.Width, end.Height, turned.Rect.Dx(), turned.Rect.Dy())
-	return lib.Paste(lib.New(end.Width, end.Height, nrgba(o.Background)), turned, image.Pt(x, y))
-}
-
-func flip(m image.Image, o pipeline.Flip) image.Image {
-	switch {
-	case o.Horizontal && o.Vertical:
-		return lib.Rotate180(m)
-	case o.Horizontal:
-		return lib.FlipH(m)
-	}
-	return lib.FlipV(m)
+	return s.shows(turned)
 }
 
 // nrgba turns a pipeline's colour into the standard library's.

@@ -41,35 +41,69 @@ func slowOriginal(p engine.Picture) string {
 	return "the planes of the original are " + p.Chroma
 }
 
-// slowResult: only what takes planes can be written from planes.
+// slowResult: only what takes planes can be written from planes, and only once.
 func slowResult(r pipeline.Rendition) string {
 	switch r.Format {
-	case pipeline.JPEG, pipeline.Same, "webp":
-		return ""
-	case pipeline.PNG, pipeline.GIF:
+	case pipeline.JPEG, pipeline.WebP, pipeline.Same, pipeline.Auto: // the last two are JPEG here
+	case pipeline.PNG, pipeline.GIF, pipeline.AVIF, pipeline.TIFF, pipeline.JXL:
+		return "the result is " + string(r.Format) + ", not jpeg or webp"
 	}
-	return "the result is " + string(r.Format) + ", which is not made of planes"
+	switch {
+	case r.Lossless:
+		return "the result is lossless"
+	case r.TargetSSIM != 0:
+		return "the quality is chosen by likeness"
+	case r.MaxBytes != 0:
+		return "the size of the file is bounded"
+	case r.Metadata != pipeline.Strip:
+		return "metadata is kept"
+	case r.Profile != pipeline.SRGB:
+		return "the colour profile is " + string(r.Profile)
+	case r.Frame != 0:
+		return "a later frame is asked for"
+	}
+	return ""
 }
 
 // slowOperations: only what moves and scales pixels is done on planes.
 func slowOperations(r pipeline.Rendition) string {
 	for i, op := range r.Operations {
-		if !planar(op) {
-			return fmt.Sprintf("operations[%d] %s needs more than planes", i, op.Op())
+		if why := needsMore(op); why != "" {
+			return fmt.Sprintf("operations[%d] %s", i, why)
 		}
 	}
 	return ""
 }
 
-func planar(op pipeline.Operation) bool {
+// needsMore says why an operation cannot be done on planes; empty when it can.
+func needsMore(op pipeline.Operation) string {
 	switch o := op.(type) {
 	case pipeline.Resize:
-		_, _, _, alpha := o.Background.NRGBA()
-		return o.Fit != pipeline.Pad || alpha == 255
-	case pipeline.Crop, pipeline.Flip:
-		return true
+		if _, _, _, alpha := o.Background.NRGBA(); o.Fit == pipeline.Pad && alpha != 255 {
+			return "pads with transparency"
+		}
+		return placed(o.Gravity)
+	case pipeline.Crop:
+		return placed(o.Gravity)
+	case pipeline.Flip:
+		return ""
 	case pipeline.Rotate:
-		return math.Mod(o.Angle, 90) == 0
+		if math.Mod(o.Angle, 90) == 0 {
+			return ""
+		}
+		return "turns by an odd angle"
 	}
-	return false
+	return op.Op() + " needs more than planes"
+}
+
+// placed says why a gravity is not for planes: its place is found in the pixels
+// or given by the rendition.
+func placed(g pipeline.Gravity) string {
+	switch g {
+	case pipeline.Attention, pipeline.Entropy, pipeline.Focus:
+		return "holds to " + string(g)
+	case pipeline.Center, pipeline.North, pipeline.NorthEast, pipeline.East, pipeline.SouthEast,
+		pipeline.South, pipeline.SouthWest, pipeline.West, pipeline.NorthWest:
+	}
+	return ""
 }

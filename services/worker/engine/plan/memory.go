@@ -1,19 +1,163 @@
 package plan
 
-import "imagemill/services/worker/engine"
+import (
+	"imagemill/pkg/pipeline"
+	"imagemill/services/worker/engine"
+)
 
-// base is what an engine's process takes before it has a picture, in bytes.
-const base = 24 << 20
+// The estimate of memory is, in bytes:
+//
+//	base + decoded + passes + upright + max over the steps of (kept + work)
+//
+//	decoded = Width × Height × bands × bytes of a value × frames (all of them
+//	          only where a rendition keeps the animation)
+//	passes  = what a decoder holds beside that of a picture stored in several
+//	          passes: 4 bytes for each coefficient of a progressive JPEG, at full
+//	          size, and half of decoded for others
+//	upright = decoded again, when the picture has to be turned
+//	kept    = the pictures of earlier renditions that later ones continue from
+//	work    = the most that one rendition holds at a time: what goes into an
+//	          operation, what is between, and what comes out; or the result and
+//	          what its encoder needs for each of its pixels
+//
+// Pictures between operations count 4 bytes a pixel and frame. An engine whose
+// memory is collected holds besides what it no longer uses: a half more. TestEstimateAgainstMeasured
+// compares with real processes.
+const (
+	base        = 24 << 20
+	pixel       = 4 // bytes of a pixel between operations
+	coefficient = 4 // bytes of a coefficient of a progressive JPEG
+)
 
 // memory estimates the most memory that a plan needs at a time.
-func memory(p Plan, shapes []shape, original engine.Picture) int64 {
-	pixel := int64(max(original.Bands, 1) * max(original.Depth, 8) / 8)
-	total := base + int64(p.Width)*int64(p.Height)*pixel*int64(max(original.Frames, 1))
-	largest := int64(0)
+func memory(p Plan, shapes []shape, original engine.Picture, can engine.Abilities) int64 {
+	frames := int64(1)
 	for _, s := range shapes {
-		for _, step := range s.sizes[1:] {
-			largest = max(largest, 2*4*step.Pixels())
+		if s.r.Animated && can.Animation {
+			frames = int64(max(original.Frames, 1))
 		}
 	}
-	return total + largest
+	held := decoded(p, original) * frames
+	total := held + passes(original, held)
+	for _, s := range shapes {
+		if original.Orientation > 1 && !s.r.KeepOrientation {
+			total += held
+			break
+		}
+	}
+	total += p.most(shapes, original, frames)
+	if can.Collected {
+		total += total / 2
+	}
+	return base + total
+}
+
+// decoded is the size of one decoded frame.
+func decoded(p Plan, original engine.Picture) int64 {
+	bands, value := int64(original.Bands), int64(original.Depth+7)/8
+	if bands < 1 || bands == 2 || bands == 3 && original.Format != "jpeg" {
+		bands = 4 // how decoders lay them out
+	}
+	return int64(p.Width) * int64(p.Height) * bands * max(value, 1)
+}
+
+// passes is what a decoder holds beside the picture when it is stored in passes.
+func passes(original engine.Picture, held int64) int64 {
+	switch {
+	case !original.Interlaced:
+		return 0
+	case original.Format != "jpeg":
+		return held / 2
+	}
+	samples := int64(max(original.Bands, 1)) * 2
+	switch original.Chroma {
+	case engine.Chroma420:
+		samples = 3
+	case engine.Chroma422:
+		samples = 4
+	}
+	return int64(original.Width) * int64(original.Height) * samples * coefficient / 2
+}
+
+// most is the largest of what the steps hold: the pictures that are kept for
+// later ones, and their own work.
+func (p Plan) most(shapes []shape, original engine.Picture, frames int64) int64 {
+	last := map[int]int{} // rendition: the last step that continues from it
+	for i, s := range p.Steps {
+		if s.From != Original {
+			last[s.From] = i
+		}
+	}
+	var most int64
+	for i, step := range p.Steps {
+		held := work(p, shapes, step, original) * frames
+		for j := range i {
+			r := p.Steps[j].Rendition
+			if last[r] >= i {
+				held += area(shapes[r].toW, shapes[r].toH) * pixel
+			}
+		}
+		most = max(most, held)
+	}
+	return most
+}
+
+func area(w, h int) int64 { return int64(w) * int64(h) }
+
+// work is the most that one rendition holds at a time, beside what it begins
+// with: the decoded original or a picture that is kept.
+func work(p Plan, shapes []shape, step Step, original engine.Picture) int64 {
+	s := shapes[step.Rendition]
+	start := max(p.Height, p.Width)
+	if step.From != Original {
+		start = shapes[step.From].toH
+	}
+	var most int64
+	first := 0
+	if s.begins {
+		first = s.first // what stands before it are cuts, which copy nothing
+	}
+	for i := first; i < len(s.r.Operations); i++ {
+		in, out := s.sizes[i], s.sizes[i+1]
+		before, between := in.Pixels(), out.Pixels()
+		if i == first {
+			before = 0
+		}
+		if _, ok := s.r.Operations[i].(pipeline.Resize); ok {
+			rows := in.Height
+			if i == first {
+				rows = min(rows, start)
+			}
+			between = area(out.Width, rows) // one direction is scaled after the other
+		}
+		most = max(most, (before+between+out.Pixels())*pixel)
+	}
+	end := s.sizes.Result().Pixels()
+	return max(most, end*(pixel+encoding(s.r, original)))
+}
+
+// encoding is what an encoder needs for each pixel of the result, in bytes, as
+// measured with the encoders of the engines.
+func encoding(r pipeline.Rendition, original engine.Picture) int64 {
+	extra := int64(0)
+	if r.TargetSSIM != 0 {
+		extra = 2 * pixel // the picture decoded again, and the maps of likeness
+	}
+	switch format := r.Format; {
+	case format == pipeline.JXL:
+		return 48 + extra
+	case format == pipeline.AVIF || format == pipeline.Same && original.Format == "avif":
+		return 32 + extra
+	case r.Lossless:
+		return 24
+	case format == pipeline.WebP:
+		return 10 + extra
+	}
+	return 6 + extra
+}
+
+// Most is a guess for an original of which nothing is known but the limits that
+// it must keep: as many pixels as are allowed, in colour and with transparency.
+func Most(l engine.Limits) int64 {
+	return base + l.WithDefaults().InputPixels*pixel
 }

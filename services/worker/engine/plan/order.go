@@ -3,12 +3,19 @@ package plan
 import (
 	"slices"
 
+	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
 )
 
 // cascade is how much larger, in both directions, a picture has to be for
-// another rendition to continue from it: see TestCascadeKeepsQuality.
-const cascade = 2
+// another rendition to continue from it. TestCascadeKeepsQuality measures: at
+// 1.4 the end of a chain is at least 0.997 like what is made from the original
+// (SSIM), at 2 not much more. A cut needs 2, so that its place, in whole pixels of
+// the picture, is right to a quarter of a pixel of the result.
+const (
+	cascade    = 1.4
+	cascadeCut = 2
+)
 
 // order puts the renditions into the order in which they are made, largest
 // first, and lets each continue from the smallest picture that is large enough.
@@ -56,16 +63,23 @@ func (s shape) continues(larger shape, original engine.Picture) bool {
 	if !s.begins || !larger.begins || s.first != 0 || larger.first != 0 || !larger.plain() {
 		return false
 	}
+	if s.r.Animated || larger.r.Animated || s.r.Frame != larger.r.Frame {
+		return false
+	}
 	if original.Orientation > 1 && s.r.KeepOrientation != larger.r.KeepOrientation {
 		return false
 	}
+	factor := cascade
+	if !s.whole {
+		factor = cascadeCut
+	}
 	w, h := s.wholeSize()
-	return float64(larger.toW) >= cascade*w && float64(larger.toH) >= cascade*h
+	return float64(larger.toW) >= factor*w && float64(larger.toH) >= factor*h
 }
 
 // plain reports whether the first resize leaves the whole picture, in its
 // shape, no larger than it was.
 func (s shape) plain() bool {
 	fit := s.resize().Fit
-	return (fit == "" || fit == "contain") && s.toW <= s.sizes[0].Width && s.toH <= s.sizes[0].Height
+	return (fit == "" || fit == pipeline.Contain) && s.toW <= s.sizes[0].Width && s.toH <= s.sizes[0].Height
 }

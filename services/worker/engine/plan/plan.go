@@ -20,7 +20,7 @@ type Plan struct {
 	// rendition once, after the one that it continues from.
 	Steps []Step `json:"steps"`
 	// Memory is an estimate of the most memory that the job needs at a time, in
-	// bytes, the engine's process included. See [Memory].
+	// bytes, the engine's process included..
 	Memory int64 `json:"memory"`
 }
 
@@ -60,7 +60,7 @@ func Make(p pipeline.Pipeline, original engine.Picture, can engine.Abilities) (P
 	}
 	out := Plan{Shrink: shrink(shapes, original, can), Steps: order(shapes, original, can)}
 	out.Width, out.Height = shrunk(original.Width, out.Shrink), shrunk(original.Height, out.Shrink)
-	out.Memory = memory(out, shapes, original)
+	out.Memory = memory(out, shapes, original, can)
 	return out, nil
 }
 

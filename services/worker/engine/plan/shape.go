@@ -18,6 +18,9 @@ type shape struct {
 	// whole says that the first resize takes in the whole picture; then right and
 	// bottom edges of a decoded picture lie where they should.
 	whole bool
+	// free says that the place of a cut is found in the decoded picture, so that
+	// it always falls on whole pixels; odd that it may fall anywhere.
+	free, odd bool
 	// x, y, w, h is the part of the upright original that the first resize brings
 	// to toW×toH.
 	x, y, w, h int
@@ -45,6 +48,7 @@ func shapeOf(r pipeline.Rendition, sizes pipeline.Plan) shape {
 			s.begins = false
 			return s
 		}
+		s.place(crop.Gravity)
 		x, y, w, h := crop.Rectangle(s.w, s.h)
 		s.x, s.y, s.w, s.h = s.x+x, s.y+y, w, h
 	}
@@ -56,6 +60,7 @@ func shapeOf(r pipeline.Rendition, sizes pipeline.Plan) shape {
 	s.toW, s.toH = sizes[s.first+1].Width, sizes[s.first+1].Height
 	switch resize.Fit {
 	case pipeline.Cover:
+		s.place(resize.Gravity)
 		x, y, w, h := resize.Source(s.w, s.h)
 		s.x, s.y, s.w, s.h = s.x+x, s.y+y, w, h
 	case pipeline.Pad:
@@ -64,6 +69,12 @@ func shapeOf(r pipeline.Rendition, sizes pipeline.Plan) shape {
 	}
 	s.whole = s.w == sizes[0].Width && s.h == sizes[0].Height
 	return s
+}
+
+// place notes how the place of a cut is found.
+func (s *shape) place(g pipeline.Gravity) {
+	s.free = s.free || g == pipeline.Attention || g == pipeline.Entropy
+	s.odd = s.odd || g == pipeline.Focus
 }
 
 // resize is the first resize; only for a shape that has one.

@@ -28,7 +28,7 @@ func (s shape) bears(by int) bool {
 		return false
 	case s.whole:
 		return shrunk(s.w, by) >= s.toW && shrunk(s.h, by) >= s.toH
-	case s.x%by == 0 && s.y%by == 0:
+	case !s.odd && (s.free || s.x%by == 0 && s.y%by == 0):
 		return s.w/by >= s.toW && s.h/by >= s.toH
 	}
 	// The cut does not fall on whole decoded pixels. Moved by half of one, it

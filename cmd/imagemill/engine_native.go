@@ -1,0 +1,13 @@
+//go:build vips
+
+package main
+
+import (
+	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/native"
+)
+
+// nativeBuilt reports whether this program holds the native engine.
+const nativeBuilt = true
+
+func newNative() (engine.Engine, error) { return native.New() }

@@ -1,0 +1,226 @@
+package imaging
+
+import (
+	"encoding/binary"
+	"image"
+	"math"
+)
+
+// transform turns the colours of one profile into sRGB.
+type transform struct {
+	linear [3][256]float32 // by channel, from a byte to light
+	matrix [9]float32      // from the profile's light to that of sRGB
+	bytes  []uint8         // from light, in steps of 1/lightSteps, to a byte
+}
+
+// lightSteps is fine enough that every byte of sRGB can be told from the next.
+const lightSteps = 1 << 13
+
+// maxProfile bounds a profile in bytes. Those of colorants and curves have a few
+// thousand; larger ones are made of tables.
+const maxProfile = 1 << 20
+
+// fromD50 is what turns XYZ, adapted to the white D50 as profiles have it, into
+// the light of sRGB: the inverse of its published colorants.
+var fromD50 = [9]float64{
+	3.1338561, -1.6168667, -0.4906146,
+	-0.9787684, 1.9161415, 0.0334540,
+	0.0719453, -0.2289914, 1.4052427,
+}
+
+// newTransform reads a profile for RGB that is made of colorants and tone
+// curves. It gives nil for any other, for what is damaged, and for one that
+// changes no colour by more than the rounding.
+func newTransform(b []byte) *transform {
+	if len(b) < 132 || len(b) > maxProfile || string(b[36:40]) != "acsp" || string(b[16:20]) != "RGB " || profileTag(b, "A2B0") != nil {
+		return nil
+	}
+	var t transform
+	var colorants [9]float64
+	for c, name := range []string{"r", "g", "b"} {
+		xyz := profileTag(b, name+"XYZ")
+		if len(xyz) < 20 {
+			return nil
+		}
+		for row := range 3 {
+			colorants[3*row+c] = fixed16(xyz[8+4*row:])
+		}
+		if !toneCurve(&t.linear[c], profileTag(b, name+"TRC")) {
+			return nil
+		}
+	}
+	for row := range 3 {
+		for col := range 3 {
+			sum := 0.0
+			for k := range 3 {
+				sum += fromD50[3*row+k] * colorants[3*k+col]
+			}
+			t.matrix[3*row+col] = float32(sum)
+		}
+	}
+	t.bytes = make([]uint8, lightSteps+1)
+	for i := range t.bytes {
+		t.bytes[i] = uint8(255*encodeSRGB(float64(i)/lightSteps) + 0.5)
+	}
+	if t.changesNothing() {
+		return nil
+	}
+	return &t
+}
+
+// encodeSRGB is the tone curve of sRGB, from light to value.
+func encodeSRGB(v float64) float64 {
+	if v <= 0.0031308 {
+		return 12.92 * v
+	}
+	return 1.055*math.Pow(v, 1/2.4) - 0.055
+}
+
+// changesNothing tries the corners, edges and middles of the colour cube.
+func (t *transform) changesNothing() bool {
+	for i := range 125 {
+		c := [3]uint8{uint8(i % 5 * 63), uint8(i / 5 % 5 * 63), uint8(i / 25 * 63)} //nolint:gosec // at most 252
+		r, g, b := t.color(c[0], c[1], c[2])
+		for j, v := range [3]uint8{r, g, b} {
+			if d := int(v) - int(c[j]); d > 2 || d < -2 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// color turns one colour. What sRGB cannot show is brought to its edge.
+func (t *transform) color(r, g, b uint8) (uint8, uint8, uint8) {
+	x, y, z := t.linear[0][r], t.linear[1][g], t.linear[2][b]
+	m := &t.matrix
+	return t.value(m[0]*x + m[1]*y + m[2]*z), t.value(m[3]*x + m[4]*y + m[5]*z), t.value(m[6]*x + m[7]*y + m[8]*z)
+}
+
+func (t *transform) value(light float32) uint8 {
+	return t.bytes[int(min(max(light, 0), 1)*lightSteps+0.5)]
+}
+
+// apply gives a picture in sRGB. Greys have no colours to turn: a profile for
+// RGB does not apply to them.
+func (t *transform) apply(m image.Image) image.Image {
+	if gray, ok := m.(*image.Gray); ok {
+		return gray
+	}
+	from := pixelsOf(m)
+	out := image.NewNRGBA(image.Rectangle{Max: from.Rect.Size()})
+	var last [3]uint8
+	var r, g, b uint8
+	r, g, b = t.color(0, 0, 0)
+	for y := range out.Rect.Max.Y {
+		src, dst := from.Pix[y*from.Stride:][:out.Stride], out.Pix[y*out.Stride:][:out.Stride]
+		for len(src) >= 4 && len(dst) >= 4 {
+			if c := [3]uint8(src[:3]); c != last {
+				last = c
+				r, g, b = t.color(c[0], c[1], c[2])
+			}
+			dst[0], dst[1], dst[2], dst[3] = r, g, b, src[3]
+			src, dst = src[4:], dst[4:]
+		}
+	}
+	return out
+}
+
+// profileTag gives a tag's data; nil when it is not wholly there.
+func profileTag(b []byte, name string) []byte {
+	const maxTags = 100
+	for i := range min(int(binary.BigEndian.Uint32(b[128:])), maxTags) {
+		row := 132 + 12*i
+		if row+12 > len(b) {
+			return nil
+		}
+		at, size := int64(binary.BigEndian.Uint32(b[row+4:])), int64(binary.BigEndian.Uint32(b[row+8:]))
+		if string(b[row:row+4]) == name && at+size <= int64(len(b)) {
+			return b[at : at+size]
+		}
+	}
+	return nil
+}
+
+// fixed16 reads a signed number with sixteen bits behind the point.
+func fixed16(b []byte) float64 {
+	return float64(int32(binary.BigEndian.Uint32(b))) / 65536 //nolint:gosec // the field is signed
+}
+
+// toneCurve fills a table from values to light; false when it cannot be read.
+func toneCurve(to *[256]float32, tag []byte) bool {
+	if len(tag) < 12 {
+		return false
+	}
+	var f func(v float64) float64
+	switch string(tag[:4]) {
+	case "curv":
+		f = sampled(tag)
+	case "para":
+		f = formula(tag)
+	}
+	if f == nil {
+		return false
+	}
+	for i := range to {
+		v := f(float64(i) / 255)
+		if math.IsNaN(v) {
+			return false
+		}
+		to[i] = float32(min(max(v, 0), 1))
+	}
+	return true
+}
+
+// sampled is a curve of samples, or of one exponent.
+func sampled(tag []byte) func(float64) float64 {
+	n := int64(binary.BigEndian.Uint32(tag[8:]))
+	at := func(i int64) float64 { return float64(binary.BigEndian.Uint16(tag[12+2*i:])) }
+	switch {
+	case n > int64(len(tag)-12)/2:
+		return nil
+	case n == 0:
+		return func(v float64) float64 { return v }
+	case n == 1:
+		return func(v float64) float64 { return math.Pow(v, at(0)/256) }
+	}
+	return func(v float64) float64 {
+		place := v * float64(n-1)
+		low := min(int64(place), n-2)
+		part := place - float64(low)
+		return (at(low)*(1-part) + at(low+1)*part) / 65535
+	}
+}
+
+// formula is one of the five parametric curves.
+func formula(tag []byte) func(float64) float64 {
+	kind := binary.BigEndian.Uint16(tag[8:])
+	if kind > 4 {
+		return nil
+	}
+	var p [7]float64 // g a b c d e f
+	need := [5]int{1, 3, 4, 5, 7}[kind]
+	if len(tag) < 12+4*need {
+		return nil
+	}
+	for i := range need {
+		p[i] = fixed16(tag[12+4*i:])
+	}
+	g, a, b, c, d, e, f := p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+	power := func(v float64) float64 { return math.Pow(math.Max(a*v+b, 0), g) }
+	switch kind {
+	case 0:
+		return func(v float64) float64 { return math.Pow(v, g) }
+	case 1, 2:
+		// Below -b/a the curve is flat, at c in the second kind.
+		return func(v float64) float64 { return power(v) + c }
+	case 3:
+		e = 0
+	}
+	return func(v float64) float64 {
+		if v >= d {
+			return power(v) + e
+		}
+		return c*v + f
+	}
+}

@@ -1,0 +1,60 @@
+//go:build vips
+
+package native_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"imagemill/services/worker/engine/enginetest"
+	"imagemill/services/worker/engine/native"
+	"imagemill/services/worker/engine/process"
+)
+
+// asEngine makes the test's own program the child of a pool.
+const asEngine = "IMAGEMILL_TEST_ENGINE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asEngine) == "" {
+		os.Exit(m.Run())
+	}
+	e, err := native.New()
+	if err == nil {
+		err = process.Serve(context.Background(), process.Input(), os.Stdout, e)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func newPool(t *testing.T) *process.Pool {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	pool, err := process.New(process.Config{
+		Command: []string{self}, Env: []string{asEngine + "=1"}, Size: 2, MemoryBytes: 1 << 30,
+	}, process.Deps{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- pool.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	return pool
+}
+
+func TestHostileFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two thousand files")
+	}
+	enginetest.Hostile(t, newPool(t), 30*time.Second)
+}

@@ -1,0 +1,113 @@
+//go:build vips
+
+package native
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/imaging"
+	"imagemill/services/worker/engine/plan"
+	"imagemill/services/worker/engine/turbo"
+	"imagemill/services/worker/engine/vips"
+)
+
+// Name is what the engine calls itself in reports.
+const Name = "native"
+
+// Engine implements engine.Engine. Make one with New.
+type Engine struct {
+	vips *vips.Engine
+	tiny *imaging.Engine
+	can  engine.Abilities
+}
+
+// New starts libvips and makes an engine. It fails as vips.New does.
+func New() (*Engine, error) {
+	v, err := vips.New()
+	if err != nil {
+		return nil, err
+	}
+	can, err := Abilities()
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{vips: v, tiny: imaging.New(), can: can}, nil
+}
+
+// Abilities is what the engine can do with the libvips that is loaded. It
+// starts libvips, and fails as vips.New does.
+func Abilities() (engine.Abilities, error) {
+	can, err := vips.Abilities()
+	can.Engine, can.Fast = Name, true
+	return can, err
+}
+
+// Render implements engine.Engine.
+func (e *Engine) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
+	begun := time.Now()
+	var report engine.Report
+	tiny := false
+	err := e.vips.Open(ctx, job, func(ctx context.Context, o *vips.Original) error {
+		if tiny = isTiny(job.Pipeline, o.Picture()); tiny {
+			return nil
+		}
+		var err error
+		report, err = e.render(ctx, job, o)
+		return err
+	})
+	if tiny {
+		report, err = e.tiny.Render(ctx, job)
+		for i := range report.Renditions {
+			report.Renditions[i].Path = engine.PathImaging
+		}
+	}
+	if err != nil {
+		return engine.Report{}, err
+	}
+	report.Engine, report.Elapsed = Name, time.Since(begun)
+	return report, nil
+}
+
+// render makes what the fast path can, and then the rest.
+func (e *Engine) render(ctx context.Context, job engine.Job, o *vips.Original) (engine.Report, error) {
+	report := engine.Report{Original: o.Picture()}
+	p, err := plan.Make(job.Pipeline, report.Original, e.can)
+	if err != nil {
+		return report, fmt.Errorf("make plan: %w", err)
+	}
+	made, err := turbo.Render(ctx, job, report.Original, p, runtime.GOMAXPROCS(0))
+	if turbo.IsNotFast(err) {
+		slow := e.can
+		slow.Fast = false
+		if p, err = plan.Make(job.Pipeline, report.Original, slow); err != nil {
+			return report, fmt.Errorf("make plan: %w", err)
+		}
+		made = nil
+	}
+	if err != nil {
+		return report, err
+	}
+	var rest []plan.Step
+	for _, s := range p.Steps {
+		if !s.Fast {
+			rest = append(rest, s)
+		}
+	}
+	others, err := o.Render(ctx, p, rest)
+	if err != nil {
+		return report, err
+	}
+	for i := range job.Pipeline.Renditions {
+		r, fast := made[i]
+		if !fast {
+			r = others[i]
+		}
+		report.Renditions = append(report.Renditions, r)
+	}
+	report.Facts, err = o.Facts(job.Pipeline.Describe)
+	return report, err
+}

@@ -1,0 +1,132 @@
+//go:build vips
+
+package vips
+
+/*
+#include <stdlib.h>
+#include "wrap.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"imagemill/pkg/pipeline"
+)
+
+// labelled gives a picture the header that its file is to carry: metadata,
+// profile, times of an animation. kept is false when the file is to carry
+// nothing but pixels and times.
+func (t *task) labelled(m ref, frames int) (labelled ref, kept bool, err error) {
+	plain := t.r.Metadata == pipeline.Strip && t.r.Profile == pipeline.SRGB
+	if plain && frames == 1 {
+		return m, false, nil
+	}
+	m, err = t.own.make(func(out *ref) C.int { return C.im_copy(m, out) })
+	if err != nil {
+		return nil, false, fmt.Errorf("label rendition %s: %w", t.r.Name, err)
+	}
+	from, err := t.own.header(t.src)
+	if err != nil {
+		return nil, false, damaged(t.src.format, err)
+	}
+	if frames > 1 {
+		copyFields(from, m, "delay")
+		copyFields(from, m, "loop")
+		copyFields(from, m, "gif-")
+		setInt(m, "page-height", height(m)/frames)
+		setInt(m, "n-pages", frames)
+	}
+	if t.r.Profile != pipeline.SRGB {
+		profile, err := t.profile(from)
+		if err != nil {
+			return nil, false, err
+		}
+		if profile != nil {
+			kept = true
+			setBlob(m, iccField, profile)
+		}
+	}
+	switch t.r.Metadata {
+	case pipeline.Keep:
+		kept = true
+		for _, prefix := range []string{"exif-", "xmp-data", "iptc-data"} {
+			copyFields(from, m, prefix)
+		}
+		remove(m, "exif-ifd0-Orientation")
+		remove(m, "orientation")
+	case pipeline.Copyright:
+		for _, name := range []string{"Copyright", "Artist"} {
+			if v := t.src.EXIF.Fields[name]; v != "" {
+				kept = true
+				setText(m, "exif-ifd0-"+name, v)
+			}
+		}
+	case pipeline.Strip:
+	}
+	return m, kept, nil
+}
+
+// profile is the colour profile of the result; nil for none.
+func (t *task) profile(from ref) ([]byte, error) {
+	if t.r.Profile == pipeline.KeepProfile {
+		if from.Type == C.VIPS_INTERPRETATION_CMYK { // which has become sRGB
+			return nil, nil
+		}
+		return blob(from, iccField), nil
+	}
+	// libvips has the profile; converting one pixel gives it.
+	pixel, err := t.own.fromPixels(make([]byte, 3), 1, 1, 3)
+	if err != nil {
+		return nil, fmt.Errorf("label rendition %s: %w", t.r.Name, err)
+	}
+	if pixel, err = t.own.icc(pixel, "p3", false, "srgb"); err != nil {
+		return nil, fmt.Errorf("label rendition %s: %w", t.r.Name, err)
+	}
+	return blob(pixel, iccField), nil
+}
+
+// header reads an original's header again, with all its metadata; a picture
+// without any where libvips does not read the format.
+func (s *scope) header(src *source) (ref, error) {
+	if _, ok := loaders[src.format]; !ok {
+		return s.fromPixels(make([]byte, 3), 1, 1, 3)
+	}
+	how := loading{pages: 1, stream: true}
+	if src.Frames > 1 {
+		how.pages = -1
+	}
+	return s.load(src.file, src.format, how)
+}
+
+func copyFields(from, to ref, prefix string) {
+	c := C.CString(prefix)
+	defer C.free(unsafe.Pointer(c))
+	C.im_copy_fields(from, to, c)
+}
+
+func setInt(m ref, name string, v int) {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	C.im_set_int(m, c, C.int(v))
+}
+
+func setText(m ref, name, v string) {
+	c, text := C.CString(name), C.CString(v)
+	defer C.free(unsafe.Pointer(c))
+	defer C.free(unsafe.Pointer(text))
+	C.im_set_text(m, c, text)
+}
+
+func setBlob(m ref, name string, v []byte) {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	C.im_set_blob(m, c, unsafe.Pointer(unsafe.SliceData(v)), C.size_t(len(v)))
+}
+
+func remove(m ref, name string) {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	C.im_remove(m, c)
+}

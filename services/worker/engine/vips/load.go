@@ -1,0 +1,65 @@
+//go:build vips
+
+package vips
+
+/*
+#include <stdlib.h>
+#include "wrap.h"
+*/
+import "C"
+
+import (
+	"os"
+	"runtime"
+	"unsafe"
+
+	"imagemill/internal/sniff"
+)
+
+// loaders are the formats that libvips decodes here. BMP is not among them:
+// only ImageMagick could, and that is never used. Nor is JPEG XL, whose loader
+// libvips calls untrusted.
+var loaders = map[sniff.Format]struct {
+	code      C.int
+	operation string
+}{
+	sniff.JPEG: {C.IM_JPEG, "jpegload_source"},
+	sniff.PNG:  {C.IM_PNG, "pngload_source"},
+	sniff.WebP: {C.IM_WEBP, "webpload_source"},
+	sniff.GIF:  {C.IM_GIF, "gifload_source"},
+	sniff.TIFF: {C.IM_TIFF, "tiffload_source"},
+	sniff.AVIF: {C.IM_HEIF, "heifload_source"},
+	sniff.HEIC: {C.IM_HEIF, "heifload_source"},
+}
+
+// loading says how a file is to be decoded.
+type loading struct {
+	shrink      int // 1, 2, 4 or 8; JPEG and WebP
+	page, pages int // which, and how many of them; -1 for all
+	// stream decodes rows as they are asked for, once and from top to bottom.
+	stream bool
+}
+
+// load reads the header of an open file with the one loader of its format. The
+// file stays the caller's, and must not be read otherwise until all pixels that
+// are wanted have been computed.
+func (s *scope) load(file *os.File, format sniff.Format, how loading) (ref, error) {
+	loader := loaders[format].code
+	shrink, pages := max(how.shrink, 1), how.pages
+	if pages == 0 {
+		pages = 1
+	}
+	m, err := s.make(func(out *ref) C.int {
+		return C.im_load(loader, C.int(file.Fd()), C.int(shrink), 1/C.double(shrink), C.int(how.page), C.int(pages), flag(how.stream), out)
+	})
+	runtime.KeepAlive(file)
+	return m, err
+}
+
+// known reports whether the libvips that was loaded has an operation, and may
+// use it.
+func known(operation string) bool {
+	name := C.CString(operation)
+	defer C.free(unsafe.Pointer(name))
+	return C.im_known(name) != 0
+}

@@ -1,0 +1,105 @@
+//go:build vips
+
+package vips
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"image"
+	"image/draw"
+	"image/gif"
+	"io"
+	"math"
+	"os"
+
+	"golang.org/x/image/bmp"
+
+	"imagemill/internal/fault"
+	"imagemill/internal/sniff"
+	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/header"
+)
+
+// source is an original of which only the header has been read.
+type source struct {
+	header.Info
+	file   *os.File
+	format sniff.Format
+	limits engine.Limits
+}
+
+// open opens an original and reads its header, without libvips, and holds it
+// to the limits. The caller closes it.
+func open(path string, limits engine.Limits) (*source, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
+	}
+	src, err := read(file, limits)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return src, nil
+}
+
+// read is open for a file that is open already.
+func read(file *os.File, limits engine.Limits) (*source, error) {
+	stat, err := file.Stat()
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("stat original: %w", err))
+	}
+	info, err := header.Read(file, stat.Size(), limits.Frames)
+	src := &source{Info: info, file: file, format: sniff.Format(info.Format), limits: limits}
+	switch {
+	case fault.Is(err, fault.Unavailable):
+		return nil, err
+	case !readable(src.format):
+		return nil, unreadable(stat.Size(), src.format)
+	case err != nil:
+		return nil, err
+	}
+	return src, limits.CheckInput(src.format.Name(), src.Picture)
+}
+
+func (s *source) close() { _ = s.file.Close() } // it was only read
+
+// unreadable is the failure of a file in a format that is not decoded here.
+func unreadable(size int64, f sniff.Format) error {
+	if size == 0 {
+		return fault.New(fault.Unsupported, "the file is empty")
+	}
+	if f == sniff.Unknown {
+		return fault.Newf(fault.Unsupported, "the file is not a picture that is known here; %s are", readableNames())
+	}
+	return fault.Newf(fault.Unsupported, "%s cannot be read here; %s can", f.Name(), readableNames())
+}
+
+// inGo are the formats whose single pictures are decoded in Go: BMP because
+// libvips would need ImageMagick for it, and GIF because libvips gives the part
+// of the screen that a first frame leaves free a colour.
+var inGo = map[sniff.Format]func(io.Reader) (image.Image, error){
+	sniff.BMP: bmp.Decode,
+	sniff.GIF: gif.Decode,
+}
+
+// simple decodes one of those.
+func (s *scope) simple(src *source) (ref, error) {
+	m, err := inGo[src.format](bufio.NewReader(io.NewSectionReader(src.file, 0, math.MaxInt64)))
+	if err != nil {
+		return nil, err
+	}
+	whole := image.NewNRGBA(image.Rect(0, 0, src.Width, src.Height))
+	draw.Draw(whole, m.Bounds(), full(m), m.Bounds().Min, draw.Src)
+	return s.fromPixels(whole.Pix, src.Width, src.Height, 4)
+}
+
+// full gives a palette its 256 colours: indices beyond it would be a panic.
+func full(m image.Image) image.Image {
+	if p, ok := m.(*image.Paletted); ok {
+		for len(p.Palette) < 256 {
+			p.Palette = append(p.Palette, image.Black.C)
+		}
+	}
+	return m
+}
