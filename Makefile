@@ -26,6 +26,11 @@ bin/consul: tools/consul/go.mod tools/consul/go.sum
 test: bin/consul ## Run all tests
 	go test ./...
 
+.PHONY: native
+native: ## Run the tests of what the native engine adds; it needs libvips, libjpeg-turbo and libwebp
+	go vet -tags vips ./services/worker/... ./cmd/...
+	go test -tags vips -count=1 -timeout 25m ./services/worker/engine/... ./cmd/imagemill
+
 .PHONY: race
 race: bin/consul ## Run the tests with the race detector, without the long end-to-end ones
 	go test -race -short -timeout 20m ./...

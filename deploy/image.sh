@@ -5,8 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 args=(--build-arg "VERSION=$(sed -n 's/^const version = "\(.*\)"/\1/p' cmd/imagemill/commands.go)"
 	--build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)")
-for name in GO_IMAGE BASE_IMAGE CGO_ENABLED TAGS PACKAGES HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
+for name in GO_IMAGE BASE_IMAGE CGO_ENABLED TAGS HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
 	[ -z "${!name:-}" ] || args+=(--build-arg "$name=${!name}")
+done
+# These may be empty on purpose: the image without the native engine.
+for name in BUILD_PACKAGES PACKAGES; do
+	[ -z "${!name+set}" ] || args+=(--build-arg "$name=${!name}")
 done
 if command -v go >/dev/null; then
 	for name in GOPROXY GOSUMDB GONOSUMDB GOPRIVATE; do

@@ -209,12 +209,12 @@ func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
 		return "", fault.New(fault.Invalid, "the body is empty; send the bytes of an image")
 	}
 	format := sniff.Sniff(prefix)
-	if !format.Readable() {
-		return "", unsupported(format)
+	if !slices.Contains(s.cfg.Inputs, string(format)) {
+		return "", s.unsupported(format)
 	}
 	if info, ok := sniff.Header(prefix); ok {
 		pixels, side := s.live.pixels.Get(), s.live.side.Get()
-		if int64(info.Width)*int64(info.Height) > pixels || max(info.Width, info.Height) > side {
+		if info.Pixels() > pixels || max(info.Width, info.Height) > side {
 			return "", fault.Newf(fault.TooLarge, "the picture is %d×%d; at most %d pixels in all and %d a side are allowed",
 				info.Width, info.Height, pixels, side)
 		}
@@ -222,10 +222,15 @@ func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
 	return format.MIME(), nil
 }
 
-func unsupported(f sniff.Format) error {
+// unsupported names what is taken in.
+func (s *Service) unsupported(f sniff.Format) error {
 	what := "the bytes are those of no known image format"
 	if f != sniff.Unknown {
 		what = "the image is in the format " + f.Name() + ", which is not supported"
 	}
-	return fault.Newf(fault.Unsupported, "%s; send a JPEG, PNG, GIF, TIFF or BMP", what)
+	names := make([]string, len(s.cfg.Inputs))
+	for i, name := range s.cfg.Inputs {
+		names[i] = sniff.Format(name).Name()
+	}
+	return fault.Newf(fault.Unsupported, "%s; send one of: %s", what, strings.Join(names, ", "))
 }

@@ -169,8 +169,10 @@ func TestWhatIsNoPictureIsRefusedBeforeItIsPassedOn(t *testing.T) {
 		detail string
 	}{
 		{"", 400, "empty"},
-		{"I am a text, whatever my name.jpg says", 415, "no known image format; send a JPEG, PNG, GIF, TIFF or BMP"},
-		{"RIFF\x10\x00\x00\x00WEBPVP8 ", 415, "WebP"},
+		{"I am a text, whatever my name.jpg says", 415, "no known image format; send one of: JPEG, PNG, GIF, TIFF, BMP, WebP"},
+		{"%PDF-1.7 and so on", 415, "PDF, which is not supported"},
+		{"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00mif1avif\x00\x00\x00\x00", 415, "AVIF, which is not supported"},
+		{"RIFF\x10\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\xff\xff\x00", 413, "65536×65536"},
 		{string(giantPNG(t)), 413, "50000×50000"},
 	} {
 		s := start(t)
@@ -178,6 +180,20 @@ func TestWhatIsNoPictureIsRefusedBeforeItIsPassedOn(t *testing.T) {
 		assert.Contains(t, p.Detail, c.detail)
 		s.nothing()
 	}
+}
+
+// What workers can read is the operator's to say.
+func TestInputsAreASetting(t *testing.T) {
+	s := start(t, func(c *Config) { c.Inputs = []string{"avif", "pdf"} })
+	for _, body := range []string{"%PDF-1.7 and so on", "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00mif1avif\x00\x00\x00\x00"} {
+		assert.Equal(t, http.StatusAccepted, s.post("", []byte(body)).StatusCode, body)
+	}
+	assert.Contains(t, s.post("", testPNG(t)).problem(t, 415).Detail, "send one of: AVIF, PDF")
+	cfg := DefaultConfig()
+	cfg.Inputs = []string{"png", "doc"}
+	assert.ErrorContains(t, cfg.Validate(), `INPUTS: "doc" is no format; allowed are [jpeg png gif`)
+	cfg.Inputs = nil
+	assert.ErrorContains(t, cfg.Validate(), "INPUTS: is empty")
 }
 
 func TestPixelLimitsCountSidesToo(t *testing.T) {

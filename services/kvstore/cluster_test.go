@@ -18,7 +18,7 @@ import (
 
 // Three fresh nodes find each other; whatever is written on one is read on all.
 func TestClusterWritesAndReadsAnywhere(t *testing.T) {
-	f := newFleet(t, 3, nil).start()
+	f := newFleet(t, 3, steady).start()
 	for i, r := range f.nodes {
 		key := fmt.Sprintf("k%d", i)
 		got := r.do("PUT", "/v1/kv/"+key, strings.NewReader("v"))
@@ -146,7 +146,7 @@ func TestClusterReapsFailedNode(t *testing.T) {
 // While nodes are restarted one after the other, those who write and read by the
 // others notice nothing: no request fails, and none is lost.
 func TestClusterRollingRestartUnderLoad(t *testing.T) {
-	f := newFleet(t, 3, func(_ int, c *Config) { c.RaftHeartbeat = clusterHeartbeat }).start()
+	f := newFleet(t, 3, steady).start()
 	written := 0
 	for i := range f.size {
 		up := []*running{f.nodes[(i+1)%3], f.nodes[(i+2)%3]}
@@ -189,7 +189,7 @@ func TestClusterRollingRestartUnderLoad(t *testing.T) {
 // A plain stop keeps the vote, so that a restart of each in turn shrinks nothing
 // and costs no write.
 func TestClusterRollingRestart(t *testing.T) {
-	f := newFleet(t, 3, nil).start()
+	f := newFleet(t, 3, steady).start()
 	f.everywhere("start")
 	for i := range f.size {
 		f.stop(i)

@@ -91,7 +91,7 @@ func TestClusterLastContact(t *testing.T) {
 
 // block on every node and mode, change on another node, and all wake.
 func TestClusterBlockingQueries(t *testing.T) {
-	f := newFleet(t, 3, nil).start()
+	f := newFleet(t, 3, steady).start()
 	f.everywhere("dir/k")
 	for _, mode := range []string{"", "&stale", "&consistent"} {
 		index, err := strconv.ParseUint(f.nodes[0].do("GET", "/v1/kv/dir/?recurse", nil).header.Get("X-Consul-Index"), 10, 64)
@@ -222,7 +222,7 @@ func TestClusterSessionsAcrossLeaders(t *testing.T) {
 // A request that was passed on once is not passed on again, and says that
 // nothing was carried out.
 func TestClusterForwardsOnce(t *testing.T) {
-	f := newFleet(t, 3, nil).start()
+	f := newFleet(t, 3, steady).start()
 	r := f.nodes[f.follower()]
 	for _, method := range []string{"GET", "PUT"} {
 		req, err := http.NewRequestWithContext(t.Context(), method, r.url+"/v1/kv/k", strings.NewReader("v"))
@@ -240,7 +240,7 @@ func TestClusterForwardsOnce(t *testing.T) {
 // Everything goes through a follower as it would go to the leader: bytes of keys
 // and values, refusals, sizes, transactions.
 func TestClusterFollowerPassesEverything(t *testing.T) {
-	f := newFleet(t, 3, nil).start()
+	f := newFleet(t, 3, steady).start()
 	leader, follower := f.nodes[f.leader()], f.nodes[f.follower()]
 	big := strings.Repeat("x", MaxValue)
 	for _, tc := range []struct{ method, target, body string }{

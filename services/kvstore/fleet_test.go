@@ -68,6 +68,10 @@ func (f *fleet) freePort() int {
 	return 0
 }
 
+// steady makes a cluster whose leader keeps its place on a machine that is busy
+// with other things, for tests in which a change of leader would be an accident.
+func steady(_ int, c *Config) { c.RaftHeartbeat = time.Second }
+
 // newFleet prepares nodes n0, n1, …; tune may change their settings.
 func newFleet(t testing.TB, size int, tune func(i int, c *Config)) *fleet {
 	t.Helper()

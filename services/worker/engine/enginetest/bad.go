@@ -32,6 +32,7 @@ func (s Suite) badInput(t *testing.T) {
 		{"nothing", nil, fault.Unsupported, "empty"},
 		{"a text", []byte("Dear Sir or Madam, this is no picture.\n"), fault.Unsupported, "not a picture"},
 		{"jp2", []byte("\x00\x00\x00\x0cjP  \r\n\x87\n"), fault.Unsupported, "JPEG 2000"},
+		{"photoshop", append([]byte("8BPS\x00\x01"), make([]byte, 40)...), fault.Unsupported, "Photoshop"},
 		{"half a JPEG", photo[:len(photo)/2], fault.Unprocessable, "JPEG ends before"},
 		{"half a PNG", lossless[:len(lossless)*2/3], fault.Unprocessable, "PNG ends before"},
 		{"JPEG magic only", photo[:3], fault.Unprocessable, "JPEG ends before"},

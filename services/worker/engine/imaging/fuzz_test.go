@@ -107,3 +107,36 @@ func TestGIFOfManyColours(t *testing.T) {
 	}
 	require.InDelta(t, want/64/64, got/64/64, 4)
 }
+
+// Profiles and blocks of metadata are read before anybody has checked them; what
+// is carried over never holds more than it may.
+func FuzzProfile(f *testing.F) {
+	f.Add(enginetest.DisplayP3())
+	f.Add(make([]byte, 132))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if tr := newTransform(b); tr != nil {
+			m := tr.apply(enginetest.Quadrants(4, 4))
+			require.Equal(t, image.Pt(4, 4), m.Bounds().Size())
+		}
+		_, _, _ = jpegProfile(b), pngProfile(b), webpProfile(b)
+	})
+}
+
+func FuzzMetadata(f *testing.F) {
+	f.Add(jpegExif(enginetest.JPEG(f, enginetest.Quadrants(4, 4), 6)))
+	f.Add([]byte("II*\x00\x08\x00\x00\x00\x02\x00\x12\x01\x03\x00\x01\x00\x00\x00\x08\x00\x00\x00\x69\x87\x04\x00\x01\x00\x00\x00\x08\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, keep := range []pipeline.Metadata{pipeline.Keep, pipeline.Copyright} {
+			block := (&work{exif: b}).metadata(pipeline.Rendition{Metadata: keep})
+			if block == nil {
+				continue
+			}
+			require.LessOrEqual(t, len(block), maxBlock)
+			require.Equal(t, 1, tiffOrientation(block))
+			order := byteOrder(block)
+			for _, f := range directory(block, 8, order) {
+				require.True(t, f.tag == 0x0112 || f.tag == tagExif || !private[f.tag], "%x", f.tag)
+			}
+		}
+	})
+}

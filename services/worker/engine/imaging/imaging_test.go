@@ -18,7 +18,10 @@ import (
 	"imagemill/services/worker/engine/enginetest"
 )
 
-func TestConformance(t *testing.T) { enginetest.Run(t, New()) }
+func TestConformance(t *testing.T) {
+	enginetest.Run(t, New())
+	enginetest.Conform(t, New(), Abilities())
+}
 
 func TestWallTimeEndsBetweenSteps(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "original")

@@ -115,6 +115,14 @@ func (s *source) decode() (image.Image, error) {
 	if err != nil {
 		return nil, s.damaged(err)
 	}
+	if s.format == sniff.WebP {
+		switch m := img.(type) {
+		case *image.YCbCr:
+			fullRange(m)
+		case *image.NYCbCrA:
+			fullRange(&m.YCbCr)
+		}
+	}
 	canvas := image.Rect(0, 0, s.Width, s.Height)
 	if img.Bounds() != canvas {
 		// A GIF's frame may cover only a part of its screen.

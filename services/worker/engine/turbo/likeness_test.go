@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"image/png"
 	"os"
 	"strings"
 	"testing"
@@ -122,4 +123,15 @@ func meanDifference(a, b image.Image) float64 {
 		}
 	}
 	return sum / float64(3*len(x[0]))
+}
+
+// openPNG reads a reference.
+func openPNG(t testing.TB, file string) image.Image {
+	t.Helper()
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer func() { _ = f.Close() }()
+	m, err := png.Decode(f)
+	require.NoError(t, err)
+	return m
 }
