@@ -14,6 +14,7 @@ func Abilities() engine.Abilities {
 		Engine:    Name,
 		In:        []string{"jpeg", "png", "gif", "webp", "tiff", "bmp"},
 		Out:       []pipeline.Format{pipeline.JPEG, pipeline.PNG, pipeline.GIF, pipeline.TIFF},
+		Shrinks:   []string{"jpeg"},
 		Animation: true, Metadata: true, Collected: true,
 	}
 }

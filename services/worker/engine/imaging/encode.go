@@ -115,7 +115,7 @@ func (e *Engine) write(dir, name string, format pipeline.Format, size image.Poin
 func (e *Engine) encoded(ctx context.Context, m image.Image, format pipeline.Format, r pipeline.Rendition) (result, error) {
 	b := result{body: e.buffers.buffer()}
 	var err error
-	switch format { //nolint:exhaustive // refused has refused the others
+	switch format {
 	case pipeline.JPEG:
 		return e.searched(ctx, forJPEG(m, r.Background), r)
 	case pipeline.GIF:

@@ -63,7 +63,7 @@ func (e *Engine) animation(ctx context.Context, w *work, r pipeline.Rendition) (
 	err := w.movie.each(len(w.movie.Image), func(_ int, m *image.NRGBA) error {
 		// The picture is only good for now, and a chain may end in a part of it.
 		frame := &image.NRGBA{Pix: append([]uint8(nil), m.Pix...), Stride: m.Stride, Rect: m.Rect}
-		s, err := w.chain(ctx, w.enters(frame, r), still, 0, -1, made)
+		s, err := w.chain(ctx, w.enters(viewOf(frame), r), still, 0, -1, made)
 		if err != nil {
 			return err
 		}

@@ -90,7 +90,7 @@ func dithered(n *image.NRGBA, colors int, transparent bool) *image.Paletted {
 			}
 			var want [3]uint8
 			for c := range 3 {
-				want[c] = uint8(min(max(int(px[c])+(now[x+1][c]+8)>>4, 0), 255)) //nolint:gosec // clamped to a byte
+				want[c] = uint8(min(max(int(px[c])+(now[x+1][c]+8)>>4, 0), 255))
 			}
 			at := find.index(want)
 			p.Pix[y*p.Stride+x] = at
@@ -128,7 +128,7 @@ func (n *nearest) index(c [3]uint8) uint8 {
 				best, least = i, d
 			}
 		}
-		*cell = uint16(best) + 1 //nolint:gosec // a palette has at most 256 colours
+		*cell = uint16(best) + 1
 	}
 	return uint8(*cell - 1) //nolint:gosec // as above
 }

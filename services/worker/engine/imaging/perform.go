@@ -36,11 +36,11 @@ func (w *work) perform(ctx context.Context, s plan.Step, r pipeline.Rendition) (
 		from, first = before, plan.FirstResize(r)
 		from.planar = false
 	} else {
-		m, err := w.frame(r.Frame)
+		v, err := w.frame(r.Frame)
 		if err != nil {
 			return nil, err
 		}
-		from = w.enters(m, r)
+		from = w.enters(v, r)
 	}
 	end, err := w.chain(ctx, from, r, first, s.Rendition, decisions{})
 	if err != nil {
@@ -50,8 +50,8 @@ func (w *work) perform(ctx context.Context, s plan.Step, r pipeline.Rendition) (
 }
 
 // enters gives a frame as a rendition's first operation sees it.
-func (w *work) enters(m image.Image, r pipeline.Rendition) scene {
-	s := scene{view: viewOf(m), mark: w.mark, colours: w.colours}
+func (w *work) enters(v view, r pipeline.Rendition) scene {
+	s := scene{view: v, mark: w.mark, colours: w.colours}
 	if !r.KeepOrientation {
 		s.view = s.turned(turnOf(w.Orientation))
 	}

@@ -1,21 +1,40 @@
 package imaging
 
+import "image"
+
 // window is the part of a picture that is resampled, in pixels and parts of them.
 type window struct{ x, y, w, h float64 }
 
-// resampled scales the window of a plane to w×h by Lanczos, first the axis that
-// leaves less to do for the second.
-func resampled(src plane, part window, w, h int) plane {
-	across, down := lanczosTaps(w, src.w, part.x, part.w), lanczosTaps(h, src.h, part.y, part.h)
-	if widthFirst(part, w, h) {
-		lo, hi := reach(down)
-		return vertical(horizontal(src, across, lo, hi), shifted(down, lo))
+// filter is how a window of a plane becomes another size. Planes of one size
+// share it.
+type filter struct {
+	across, down []taps
+	widthFirst   bool
+}
+
+// newFilter works out a filter for planes of size from.X×from.Y.
+func newFilter(from image.Point, part window, w, h int) filter {
+	f := filter{across: lanczosTaps(w, from.X, part.x, part.w), widthFirst: widthFirst(part, w, h)}
+	if from.X == from.Y && w == h && part.x == part.y && part.w == part.h {
+		f.down = f.across
+	} else {
+		f.down = lanczosTaps(h, from.Y, part.y, part.h)
 	}
-	lo, hi := reach(across)
+	return f
+}
+
+// apply scales a plane by Lanczos, first the axis that leaves less to do for the
+// second.
+func (f filter) apply(src plane) plane {
+	if f.widthFirst {
+		lo, hi := reach(f.down)
+		return vertical(horizontal(src, f.across, lo, hi), shifted(f.down, lo))
+	}
+	lo, hi := reach(f.across)
 	narrow := src
 	narrow.pix, narrow.w = src.pix[lo:], hi-lo
-	middle := vertical(narrow, down)
-	return horizontal(middle, shifted(across, lo), 0, middle.h)
+	middle := vertical(narrow, f.down)
+	return horizontal(middle, shifted(f.across, lo), 0, middle.h)
 }
 
 // widthFirst tells which axis first makes the smaller picture in between.

@@ -34,7 +34,7 @@ func scalePlane(src plane, part window, w, h int) plane {
 	if part.is(w, h) && src.w == w && src.h == h {
 		return src
 	}
-	return resampled(src, part, w, h)
+	return newFilter(image.Pt(src.w, src.h), part, w, h).apply(src)
 }
 
 // scalePixels does the same for a picture of RGB with alpha. Colours count as
@@ -72,14 +72,16 @@ func resampledPixels(m *image.NRGBA, part window, w, h int, solid bool) *image.N
 		}
 	}
 	one := newPlane(m.Rect.Dx(), m.Rect.Dy())
+	f := newFilter(m.Rect.Size(), part, w, h)
 	for c := range channels {
 		for y := range one.h {
 			line := m.Pix[y*m.Stride:][:4*one.w]
-			for x := range one.row(y) {
-				one.pix[y*one.w+x] = line[4*x+c]
+			row := one.row(y)
+			for x := range row {
+				row[x] = line[4*x+c]
 			}
 		}
-		for i, v := range resampled(one, part, w, h).pix {
+		for i, v := range f.apply(one).pix {
 			out.Pix[4*i+c] = v
 		}
 	}
@@ -134,8 +136,8 @@ func divide(m *image.NRGBA) {
 			continue
 		}
 		for c := range 3 {
-			p[c] = uint8(min((uint32(p[c])*255+a/2)/a, 255)) //nolint:gosec // clamped to a byte
+			p[c] = uint8(min((uint32(p[c])*255+a/2)/a, 255))
 		}
-		p[3] = uint8(min((a*headroomOf+headroom/2)/headroom, 255)) //nolint:gosec // clamped to a byte
+		p[3] = uint8(min((a*headroomOf+headroom/2)/headroom, 255))
 	}
 }

@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/enginetest"
 	"imagemill/services/worker/engine/ssim"
 )
@@ -33,7 +35,7 @@ func TestScaleIsLikeLanczos(t *testing.T) {
 	for _, name := range []string{"nuthatch-2mp.jpg", "kodak-3.png", "kodak-8.png", "kodak-23.png"} {
 		m := photograph(t, name)
 		size, worst := m.Bounds().Size(), 1.0
-		for w := 40; w < size.X+100; w += 1 + w/9 {
+		for w := 40; w < size.X+100; w += 1 + w/4 {
 			h := max(w*size.Y/size.X, 1)
 			got := viewOf(m).scaled(w, h, true)
 			require.Equal(t, image.Rect(0, 0, w, h), got.Bounds())
@@ -173,4 +175,20 @@ func BenchmarkFit12MP(b *testing.B) {
 		require.NoError(b, jpeg.Encode(io.Discard, lib.Fit(m, 800, 800, lib.Lanczos), &jpeg.Options{Quality: 80}))
 	}
 	b.ReportMetric((processor()-before)/float64(b.N), "cpu-ms/op")
+}
+
+// The whole way through the engine, small decoding included, looks like
+// imaging.Fit on everything decoded.
+func TestRenderIsLikeFit(t *testing.T) {
+	m := photograph(t, "nuthatch-12mp.jpg")
+	name := enginetest.Shared(t, "photos", "nuthatch-12mp.jpg")
+	for _, side := range []int{160, 320, 500, 800, 1000, 1280, 1900} {
+		document := fmt.Sprintf(`{"renditions":[{"format":"png","operations":[{"op":"resize","width":%d,"height":%d}]}]}`, side, side)
+		report, err := enginetest.Suite{Engine: New()}.RenderFile(t, name, document, engine.Limits{})
+		require.NoError(t, err)
+		like, err := ssim.Images(lib.Fit(m, side, side, lib.Lanczos), enginetest.Open(t, report.Renditions[0]))
+		require.NoError(t, err)
+		t.Logf("%d: %.4f", side, like)
+		require.Greater(t, like, 0.97, side)
+	}
 }

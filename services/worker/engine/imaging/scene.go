@@ -70,7 +70,18 @@ func (s scene) once(choose func() image.Rectangle) image.Rectangle {
 }
 
 // frame gives one decoded frame.
-func (w *work) frame(n int) (image.Image, error) {
+func (w *work) frame(n int) (view, error) {
+	if w.small != nil {
+		return smallView(w.small, w.plan.Shrink, image.Pt(w.Width, w.Height)), nil
+	}
+	m, err := w.still(n)
+	if err != nil {
+		return view{}, err
+	}
+	return viewOf(m), nil
+}
+
+func (w *work) still(n int) (image.Image, error) {
 	if m := w.stills[n]; m != nil {
 		return m, nil
 	}

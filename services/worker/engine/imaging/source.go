@@ -2,6 +2,7 @@ package imaging
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -23,6 +24,7 @@ import (
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/exif"
 	"imagemill/services/worker/engine/header"
+	"imagemill/services/worker/engine/smalljpeg"
 )
 
 // decoder reads one format: its header alone, and the whole.
@@ -47,6 +49,7 @@ type source struct {
 	format  sniff.Format
 	decoder decoder
 	size    int64
+	whole   []byte // a small file, all of it
 	exif    []byte // the EXIF block of a JPEG or PNG as it stands there
 	block   exif.Block
 }
@@ -81,32 +84,68 @@ func (s *source) readHeader(maxFrames int) error {
 	if s.decoder, ok = decoders[s.format]; !ok {
 		return unreadable(s.format, s.size)
 	}
-	config, err := s.decoder.config(s.reader())
-	if err != nil {
-		return s.damaged(err)
-	}
-	s.Picture = engine.Picture{
-		Format: string(s.format), Width: config.Width, Height: config.Height, Orientation: s.orientation(prefix), Frames: 1,
+	if s.size == int64(len(prefix)) {
+		s.whole = prefix
 	}
 	s.exif = exifOf(s.format, prefix)
-	// What the header says beyond that is told, and used where it is there.
-	if info, err := header.Read(s.File, s.size, maxFrames); err == nil {
-		info.Width, info.Height, info.Orientation = s.Width, s.Height, s.Orientation
-		s.Picture, s.block = info.Picture, info.EXIF
+	// What the header says beyond the size is told, and used where it is there.
+	info, err := header.Read(s.at(), s.size, maxFrames)
+	s.Picture, s.block = info.Picture, info.EXIF
+	s.Format, s.Orientation = string(s.format), s.orientation(prefix)
+	if err != nil || s.format != sniff.PNG {
+		// The decoder's own word on the size counts: it is what it will allocate. A
+		// PNG has it in a fixed place, where both look.
+		config, err := s.decoder.config(s.reader())
+		if err != nil {
+			return s.damaged(err)
+		}
+		s.Width, s.Height, s.Frames = config.Width, config.Height, max(s.Frames, 1)
 	}
 	switch {
 	case s.format == sniff.GIF:
-		s.Frames = gifFrames(s.reader(), maxFrames+1)
+		s.Frames = gifFrames(bufio.NewReader(s.reader()), maxFrames+1)
 	case s.format == sniff.WebP && s.Frames > 1:
 		return fault.New(fault.Unsupported, "an animated WebP cannot be read here; a WebP of one picture, or a GIF, can")
 	}
 	return nil
 }
 
+// at gives the file to read anywhere in.
+func (s *source) at() io.ReaderAt {
+	if s.whole != nil {
+		return bytes.NewReader(s.whole)
+	}
+	return s.File
+}
+
 // reader gives the file from its beginning, buffered.
-func (s *source) reader() *bufio.Reader {
+func (s *source) reader() reader {
+	if s.whole != nil {
+		return bytes.NewReader(s.whole)
+	}
 	return bufio.NewReader(io.NewSectionReader(s.File, 0, s.size))
 }
+
+// reader is what decoders read without a buffer of their own.
+type reader interface {
+	io.Reader
+	io.ByteReader
+}
+
+// smallDecode reads the pixels of a JPEG at 1/shrink, nil when that cannot be had.
+func (s *source) smallDecode(shrink int) image.Image {
+	if shrink < 2 || s.format != sniff.JPEG || s.Interlaced || s.size > maxInMemory {
+		return nil
+	}
+	b := make([]byte, s.size)
+	if _, err := s.ReadAt(b, 0); err != nil {
+		return nil
+	}
+	return smalljpeg.Decode(b, shrink, s.Width, s.Height)
+}
+
+// maxInMemory is the largest file in bytes that is read at once.
+const maxInMemory = 64 << 20
 
 // decode reads the pixels. The result begins at (0,0), is as large as the
 // header said, and is of a type that a view can show.

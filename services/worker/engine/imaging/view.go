@@ -15,9 +15,18 @@ type view struct {
 	// img is never changed: other renditions start from it too. It is an
 	// *image.YCbCr, *image.Gray, *image.NRGBA or *image.Paletted.
 	img image.Image
-	// part is what is seen of it, in pixels from its top left corner.
+	// part is what is seen of it, in pixels from its top left corner; where img is
+	// a smaller picture of the original, in pixels of the original.
 	part image.Rectangle
 	turn turn
+	// shrink is how many times smaller img is than what part counts in; 0 for the
+	// same.
+	shrink int
+}
+
+// smallView sees the whole of an original of which m shows 1/shrink.
+func smallView(m image.Image, shrink int, of image.Point) view {
+	return view{img: m, part: image.Rectangle{Max: of}, shrink: shrink}
 }
 
 // viewOf sees the whole of a picture.
@@ -44,10 +53,11 @@ func (v view) turned(t turn) view {
 // the size, as JPEG wants them; else they get as many pixels as there are.
 func (v view) scaled(w, h int, planar bool) image.Image {
 	to := v.turn.size(image.Pt(w, h))
-	if v.size() == image.Pt(w, h) {
+	if v.size() == image.Pt(w, h) && v.shrink == 0 {
 		return v.picture()
 	}
-	part := window{float64(v.part.Min.X), float64(v.part.Min.Y), float64(v.part.Dx()), float64(v.part.Dy())}
+	f := 1 / float64(max(v.shrink, 1))
+	part := window{f * float64(v.part.Min.X), f * float64(v.part.Min.Y), f * float64(v.part.Dx()), f * float64(v.part.Dy())}
 	var out image.Image
 	switch m := v.img.(type) {
 	case *image.YCbCr:
@@ -64,6 +74,10 @@ func (v view) scaled(w, h int, planar bool) image.Image {
 // picture gives the pixels as seen. They may be those of img.
 func (v view) picture() image.Image {
 	m := v.img
+	if v.shrink > 0 {
+		// Plans shrink only what is made smaller anyway, but facts may look at it.
+		return v.scaled(v.size().X, v.size().Y, false)
+	}
 	if v.part.Size() != m.Bounds().Size() {
 		m = subImage(m, v.part.Add(m.Bounds().Min))
 	}

@@ -1,6 +1,9 @@
 package imaging
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // A tap of a filter is a number of weightBits bits after the point.
 const (
@@ -17,15 +20,25 @@ type taps struct {
 
 // lanczos3 is the windowed sinc of three lobes.
 func lanczos3(x float64) float64 {
-	switch x = math.Abs(x); {
-	case x < 1e-9:
+	if x < 1e-9 {
 		return 1
-	case x >= 3:
-		return 0
 	}
 	x *= math.Pi
 	return 3 * math.Sin(x) * math.Sin(x/3) / (x * x)
 }
+
+// lobeSteps is how finely a lobe is tabulated. Between the steps it is taken for
+// straight, which is less than a weight's last bit off.
+const lobeSteps = 256
+
+// lanczosTable is the right half of the filter, and its end.
+var lanczosTable = sync.OnceValue(func() *[3*lobeSteps + 2]float64 {
+	var table [3*lobeSteps + 2]float64
+	for i := range 3 * lobeSteps {
+		table[i] = lanczos3(float64(i) / lobeSteps)
+	}
+	return &table
+})
 
 // lanczosTaps gives the taps of n pixels that cover the span from..from+length of
 // a line of size pixels. Nothing outside of the span takes part, but for the
@@ -38,6 +51,7 @@ func lanczosTaps(n, size int, from, length float64) []taps {
 	most := int(math.Ceil(6*wide)) + 2
 	memory := make([]int32, 0, n*most)
 	exact := make([]float64, most)
+	table := lanczosTable()
 	for i := range out {
 		center := from + (float64(i)+0.5)*scale
 		lo := max(int(math.Ceil(center-0.5-3*wide)), lowest)
@@ -45,7 +59,9 @@ func lanczosTaps(n, size int, from, length float64) []taps {
 		lo, hi = min(lo, highest-1), max(hi, min(lo, highest-1))
 		sum := 0.0
 		for j := lo; j <= hi; j++ {
-			v := lanczos3((float64(j) + 0.5 - center) / wide)
+			place := min(math.Abs((float64(j)+0.5-center)/wide), 3) * lobeSteps
+			step := int(place)
+			v := table[step] + (table[step+1]-table[step])*(place-float64(step))
 			exact[j-lo] = v
 			sum += v
 		}

@@ -20,6 +20,7 @@ type work struct {
 	limits  engine.Limits
 	plan    plan.Plan
 	stills  map[int]image.Image // decoded frames, by number
+	small   image.Image         // the only frame at 1/plan.Shrink; stills then has none
 	movie   *movie              // nil unless all frames are needed
 	colours *transform          // into sRGB, nil when they are that already
 	exif    []byte              // the original's own block
@@ -69,9 +70,12 @@ func (w *work) decode(src *source) error {
 		whole = whole || r.Frame > 0 || keepsFrames(r, src.Picture)
 	}
 	if !whole {
+		w.colours = src.colours()
+		if w.small = src.smallDecode(w.plan.Shrink); w.small != nil {
+			return nil
+		}
 		m, err := src.decode()
 		w.stills[0] = m
-		w.colours = src.colours()
 		return err
 	}
 	var err error
@@ -85,11 +89,11 @@ func (w *work) facts() (*engine.Facts, error) {
 	if !facts.Needs(want) {
 		return facts.Make(want, nil, w.block), nil
 	}
-	m, err := w.frame(0)
+	v, err := w.frame(0)
 	if err != nil {
 		return nil, err
 	}
-	s := w.enters(m, pipeline.Rendition{})
+	s := w.enters(v, pipeline.Rendition{})
 	size := s.size()
 	if max(size.X, size.Y) > facts.Side {
 		to := image.Pt(pipeline.Resize{Width: facts.Side, Height: facts.Side}.Within(size.X, size.Y))
