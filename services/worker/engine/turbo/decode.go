@@ -23,7 +23,7 @@ func (w *work) decode(src *source) (*node, error) {
 	shrink := shrinkFor(src.head, geometries)
 	sizes := blocks(src.head, shrink, finest)
 	base := &node{components: src.components}
-	base.uses.Store(int32(len(roots)))
+	base.uses.Store(int64(len(roots)))
 	var all, straight int64
 	for c, size := range sizes {
 		g := src.grid(c, size)

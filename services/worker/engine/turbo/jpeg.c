@@ -119,7 +119,7 @@ static void write_rows(encoder *e, const turbo_picture *p) {
   }
 }
 
-int turbo_encode_jpeg(const turbo_picture *p, int quality, int optimize, int progressive, turbo_output *out,
+int turbo_encode_jpeg(const turbo_picture *p, int quality, int optimize, int progressive, int restart, turbo_output *out,
                       int *cancel, turbo_status *status) {
   *out = (turbo_output){0};
   encoder *e = turbo_alloc(sizeof *e);
@@ -146,6 +146,7 @@ int turbo_encode_jpeg(const turbo_picture *p, int quality, int optimize, int pro
   e->progress.progress_monitor = on_progress;
   e->jpeg.progress = &e->progress;
   configure(e, p, quality, optimize, progressive);
+  e->jpeg.restart_interval = (unsigned)restart;
   jpeg_start_compress(&e->jpeg, TRUE);
   write_rows(e, p);
   jpeg_finish_compress(&e->jpeg);

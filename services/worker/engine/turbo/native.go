@@ -214,9 +214,14 @@ func (e *encoded) bytes() []byte {
 
 // jpeg encodes; quality is 1 to 100.
 func (p picture) jpeg(c call, quality int, optimize, progressive bool) (*encoded, error) {
+	return p.jpegWithRestarts(c, quality, optimize, progressive, 0)
+}
+
+// jpegWithRestarts puts a restart marker after every so many MCUs.
+func (p picture) jpegWithRestarts(c call, quality int, optimize, progressive bool, every int) (*encoded, error) {
 	var status C.turbo_status
 	out := new(encoded)
-	if C.turbo_encode_jpeg(p.c, C.int(quality), truth(optimize), truth(progressive), &out.c, c.flag(), &status) != C.TURBO_OK {
+	if C.turbo_encode_jpeg(p.c, C.int(quality), truth(optimize), truth(progressive), C.int(every), &out.c, c.flag(), &status) != C.TURBO_OK {
 		return nil, c.failed(&status)
 	}
 	return out, nil
@@ -254,3 +259,6 @@ func (p picture) samples(component int) (data []byte, stride int) {
 	c := &p.c.plane[component]
 	return unsafe.Slice((*byte)(unsafe.Pointer(c.data)), int(c.stride)*int(c.held)), int(c.stride)
 }
+
+// ownScan chooses whether regular scans are decoded by scan.c, for tests.
+func ownScan(on bool) { C.turbo_own_scan(truth(on)) }

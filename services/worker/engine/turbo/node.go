@@ -23,7 +23,7 @@ type node struct {
 	grids      []grid
 	renditions []int
 	// uses counts the renditions and nodes that still need the planes.
-	uses    atomic.Int32
+	uses    atomic.Int64
 	picture picture
 }
 

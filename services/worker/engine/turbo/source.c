@@ -1,6 +1,7 @@
 //go:build vips
 
 #include "resample.h"
+#include "scan.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -233,20 +234,41 @@ static int make_resamplers(decoding *d, const turbo_sink *sinks, int count) {
   return 1;
 }
 
-// One row of blocks, and all results that it completes.
-static void decode_row(turbo_source *s, decoding *d, int row) {
-  JSAMPARRAY image[TURBO_PLANES];
-  for (int c = 0; c < d->components; c++) {
+// Points to where the rows of blocks number `row` are to be put.
+static void aim(decoding *d, int row) {
+  for (int c = 0; c < d->components; c++)
     for (int r = 0; r < d->rows[c]; r++)
       d->row[c][r] = d->strip[c].data + (size_t)((row * d->rows[c] + r) % d->strip[c].held) * d->strip[c].stride;
-    image[c] = d->row[c];
-  }
-  jpeg_read_raw_data(&s->jpeg, image, (JDIMENSION)(s->jpeg.max_v_samp_factor * DCTSIZE));
+}
+
+// Makes all results for which the rows of blocks up to `row` are enough.
+static void advance(turbo_source *s, decoding *d, int row) {
   for (int i = 0; i < d->count; i++) {
     int c = i % d->components, ready = (row + 1) * d->rows[c];
     if (ready > d->strip[c].height) ready = d->strip[c].height;
     turbo_resampler_run(&d->resamplers[i], &d->strip[c], ready, &d->passes, s->cancel);
   }
+}
+
+static int block_rows(const turbo_source *s) {
+  return div_up((int)s->jpeg.image_height, s->jpeg.max_v_samp_factor * DCTSIZE);
+}
+
+// The way that is taken when the scan is of the common kind and regular.
+// Otherwise it gives 0, and what it has made is made anew.
+static int scan_all(turbo_source *s, decoding *d) {
+  turbo_scan *scan = turbo_scan_make(&s->jpeg, s->dct, s->fd, s->at - (off_t)s->input.bytes_in_buffer);
+  if (!scan) return 0;
+  int ok = 1;
+  for (int row = 0; ok && row < block_rows(s) && !turbo_cancelled(s->cancel); row++) {
+    aim(d, row);
+    ok = turbo_scan_row(scan, d->row);
+    if (ok) advance(s, d, row);
+  }
+  ok = ok && (turbo_cancelled(s->cancel) || turbo_scan_end(scan));
+  turbo_scan_free(scan);
+  for (int i = 0; !ok && i < d->count; i++) d->resamplers[i].next = 0;
+  return ok;
 }
 
 static void decode_all(turbo_source *s, decoding *d, int shrink) {
@@ -263,15 +285,23 @@ static void decode_all(turbo_source *s, decoding *d, int shrink) {
   jpeg_start_decompress(j);
   for (int c = 0; c < d->components; c++)
     if (j->comp_info[c].DCT_scaled_size != s->dct[c]) leave(s, TURBO_NOT_FAST, "the library decodes to other sizes");
-  int rows = div_up((int)j->image_height, j->max_v_samp_factor * DCTSIZE);
-  for (int row = 0; row < rows; row++) decode_row(s, d, row);
+  JSAMPARRAY image[TURBO_PLANES] = {d->row[0], d->row[1], d->row[2]};
+  for (int row = 0; row < block_rows(s); row++) {
+    aim(d, row);
+    jpeg_read_raw_data(j, image, (JDIMENSION)(j->max_v_samp_factor * DCTSIZE));
+    advance(s, d, row);
+  }
   jpeg_finish_decompress(j);
-  for (int i = 0; i < d->count; i++) turbo_resampler_end(&d->resamplers[i]);
 }
+
+static int own_scan = 1;
+
+void turbo_own_scan(int on) { __atomic_store_n(&own_scan, on, __ATOMIC_RELAXED); }
 
 int turbo_decode(turbo_source *s, int shrink, const int *dct, const turbo_sink *sinks, int count,
                  turbo_picture *whole, int *cancel, turbo_status *status) {
   decoding d = {.components = s->jpeg.num_components, .passes = turbo_best_passes()};
+  int own = __atomic_load_n(&own_scan, __ATOMIC_RELAXED);
   s->status = status;
   s->cancel = cancel;
   for (int c = 0; c < d.components; c++) s->dct[c] = dct[c];
@@ -287,7 +317,8 @@ int turbo_decode(turbo_source *s, int shrink, const int *dct, const turbo_sink *
     s->status = NULL, s->cancel = NULL;
     return status->code;
   }
-  decode_all(s, &d, shrink);
+  if (!own || !scan_all(s, &d)) decode_all(s, &d, shrink);
+  for (int i = 0; i < d.count; i++) turbo_resampler_end(&d.resamplers[i]);
   if (turbo_cancelled(cancel)) leave(s, TURBO_CANCELLED, "cancelled");
   if (whole)
     for (int c = 0; c < d.components; c++) {

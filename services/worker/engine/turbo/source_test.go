@@ -22,7 +22,8 @@ import (
 type kind struct {
 	sampling
 	grey, progressive bool
-	quality           int
+	optimize          bool
+	quality, restart  int
 }
 
 var kinds = map[string]kind{
@@ -32,6 +33,7 @@ var kinds = map[string]kind{
 	"440":         {sampling: sampling{1, 2}},
 	"411":         {sampling: sampling{4, 1}},
 	"gray":        {grey: true},
+	"restarts":    {sampling: sampling{2, 2}, restart: 7, optimize: true},
 	"progressive": {sampling: sampling{2, 2}, progressive: true},
 }
 
@@ -103,7 +105,7 @@ func jpegOf(t testing.TB, m image.Image, k kind) []byte {
 	if quality == 0 {
 		quality = 95
 	}
-	e, err := p.jpeg(c, quality, false, k.progressive)
+	e, err := p.jpegWithRestarts(c, quality, k.optimize, k.progressive, k.restart)
 	require.NoError(t, err)
 	defer e.free()
 	return bytes.Clone(e.bytes())

@@ -90,6 +90,7 @@ int turbo_set(turbo_status *s, int code, const char *message);
 int turbo_open(turbo_source **source, int fd, long memory, turbo_header *header, turbo_status *status);
 int turbo_decode(turbo_source *source, int shrink, const int *dct, const turbo_sink *sinks, int count,
                  turbo_picture *whole, int *cancel, turbo_status *status);
+void turbo_own_scan(int on); // for tests and benchmarks: whether scan.c is used
 void turbo_close(turbo_source *source);
 
 // resample.c, resampler.c
@@ -100,7 +101,8 @@ int turbo_lanes(int set); // for tests: 0 plain C, 1 as the machine allows; give
 void turbo_pad(turbo_picture *p, int x, int y, int w, int h, const unsigned char *color);
 
 // jpeg.c, webp.c: the encoders. The output is freed by turbo_free.
-int turbo_encode_jpeg(const turbo_picture *p, int quality, int optimize, int progressive, turbo_output *out,
+// restart is the number of MCUs between restart markers, 0 for none.
+int turbo_encode_jpeg(const turbo_picture *p, int quality, int optimize, int progressive, int restart, turbo_output *out,
                       int *cancel, turbo_status *status);
 int turbo_encode_webp(const turbo_picture *p, int quality, int method, turbo_output *out,
                       int *cancel, turbo_status *status);

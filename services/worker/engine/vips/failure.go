@@ -19,7 +19,7 @@ import (
 var (
 	shortWords = []string{
 		"premature end", "unexpected eof", "unexpected end", "end of file", "end of stream", "end of input", "eof", "truncated",
-		"not enough", "insufficient", "incomplete", "short", "empty input", "unable to read", "cannot read", "no more data",
+		"not enough", "insufficient", "incomplete", "too short", "empty input", "no more data",
 	}
 	lackWords = []string{"unsupported", "not supported", "not implemented", "unimplemented", "no decoding plugin", "unknown type", "no known route"}
 )
@@ -37,8 +37,6 @@ func damaged(format sniff.Format, err error) error {
 	}
 	text, name := strings.ToLower(err.Error()), format.Name()
 	switch {
-	case strings.Contains(text, "unable to open") || strings.Contains(text, "no such file"):
-		return fault.Wrap(fault.Unavailable, "the original cannot be read now", err)
 	case contains(text, lackWords):
 		return fault.Wrap(fault.Unsupported, "the "+name+" uses a feature that cannot be read here ("+detail(err)+")", err)
 	case contains(text, shortWords):
@@ -56,13 +54,23 @@ func contains(text string, words []string) bool {
 	return false
 }
 
-// detail is the first line of what a decoder said, without its own name.
+// empty words say that something failed, but not what.
+var emptyWords = []string{"unable to open source", "read error", "error in tile", "unable to call", "unable to load source"}
+
+// detail is the last line of what a decoder said that tells something, without
+// the decoder's own name.
 func detail(err error) string {
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	if _, rest, ok := strings.Cut(text, ": "); ok && rest != "" {
-		text = rest
+	said := ""
+	for line := range strings.Lines(err.Error()) {
+		line = strings.TrimSpace(line)
+		if said == "" || line != "" && !contains(strings.ToLower(line), emptyWords) {
+			said = line
+		}
 	}
-	return strings.ToValidUTF8(text[:min(len(text), 120)], "")
+	if _, rest, ok := strings.Cut(said, ": "); ok && rest != "" {
+		said = rest
+	}
+	return strings.ToValidUTF8(said[:min(len(said), 120)], "")
 }
 
 // unwritable is the failure to write a result; nothing is wrong with the picture.

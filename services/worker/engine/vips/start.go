@@ -48,6 +48,9 @@ func Version() string {
 	return fmt.Sprintf("%d.%d.%d", int(C.vips_version(0)), int(C.vips_version(1)), int(C.vips_version(2)))
 }
 
+// maxSaid is how much of what libvips says is kept, in bytes: the end of it.
+const maxSaid = 1000
+
 // lastError takes what libvips said about its last failure out of its buffer,
 // after what it and its libraries had warned of before.
 func lastError() error {
@@ -58,7 +61,7 @@ func lastError() error {
 	if said == "" {
 		said = "libvips gave no reason"
 	}
-	return errors.New(strings.ToValidUTF8(said, "?"))
+	return errors.New(strings.ToValidUTF8(said[max(len(said)-maxSaid, 0):], "?"))
 }
 
 // onThread runs f on one thread of the system, whose caches in libvips are
