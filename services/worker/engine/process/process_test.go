@@ -51,10 +51,33 @@ func child(role string) {
 		fmt.Fprintln(os.Stderr, "cannot start today")
 		os.Exit(3)
 	}
-	if err := process.Serve(context.Background(), os.Stdin, os.Stdout, actor{imaging.New()}); err != nil {
+	var e engine.Engine = actor{imaging.New()}
+	if role == "nothing" {
+		e = nothing{}
+	}
+	if err := process.Serve(context.Background(), process.Input(), os.Stdout, e); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// nothing is an engine that writes one empty file for each rendition.
+type nothing struct{}
+
+func (nothing) Render(_ context.Context, job engine.Job) (engine.Report, error) {
+	r := engine.Report{Engine: "nothing", Original: engine.Picture{Format: "png", Width: 64, Height: 64, Orientation: 1, Frames: 1}}
+	for _, w := range job.Pipeline.Renditions {
+		file := filepath.Join(job.Dir, w.Name+".png")
+		f, err := engine.CreateScratch(file)
+		if err != nil {
+			return r, err
+		}
+		if err := f.Close(); err != nil {
+			return r, err
+		}
+		r.Renditions = append(r.Renditions, engine.Rendition{Name: w.Name, File: file, Width: 32, Height: 32, Format: pipeline.PNG, ContentType: "image/png"})
+	}
+	return r, nil
 }
 
 // actor is an engine that does what its original tells it to.
@@ -426,4 +449,26 @@ func BenchmarkTiny(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pictures/s")
+}
+
+// BenchmarkProtocol is what a job costs beside the engine's own work: the
+// children have an engine that does nothing.
+func BenchmarkProtocol(b *testing.B) {
+	pool, _ := newPool(b, "nothing", nil)
+	dir := b.TempDir()
+	source := filepath.Join(dir, "original")
+	require.NoError(b, os.WriteFile(source, enginetest.PNG(b, enginetest.Quadrants(64, 64)), 0o600))
+	job := engine.Job{Source: source, Dir: dir, Pipeline: pipeline.DefaultPresets()["default"]}
+	b.SetParallelism(1)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		own := job
+		own.Dir = b.TempDir()
+		for pb.Next() {
+			if _, err := pool.Render(b.Context(), own); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 }
