@@ -67,11 +67,11 @@ func (e *Engine) Render(ctx context.Context, job engine.Job) (report engine.Repo
 
 // load checks the original and decodes it.
 func load(ctx context.Context, job engine.Job, limits engine.Limits) (*original, error) {
-	src, err := open(job.Source, limits.Frames)
+	src, err := open(job, limits.Frames)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = src.Close() }()
+	defer src.done()
 	if err := limits.CheckInput(src.format.Name(), src.Picture); err != nil {
 		return nil, err
 	}

@@ -39,22 +39,23 @@ var decoders = map[sniff.Format]decoder{
 // source is an opened original of which only the header has been read.
 type source struct {
 	*os.File
+	done func()
 	engine.Picture
 	format  sniff.Format
 	decoder decoder
 	size    int64
 }
 
-// open opens an original and reads its header. Frames are counted up to one
-// more than maxFrames.
-func open(path string, maxFrames int) (*source, error) {
-	file, err := os.Open(path)
+// open opens an original and reads its header; done is to be called at the end.
+// Frames are counted up to one more than maxFrames.
+func open(job engine.Job, maxFrames int) (*source, error) {
+	file, done, err := job.Original()
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
+		return nil, err
 	}
-	s := &source{File: file}
+	s := &source{File: file, done: done}
 	if err := s.readHeader(maxFrames); err != nil {
-		_ = file.Close()
+		done()
 		return nil, err
 	}
 	return s, nil

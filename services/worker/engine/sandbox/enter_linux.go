@@ -13,6 +13,9 @@ import (
 // Enter puts everything in force that the kernel has, for all threads, and
 // returns every feature with its state. There is no way back.
 func Enter(cfg Config) []State {
+	if cfg.None {
+		return without(Features()[0], "switched off")
+	}
 	// The calls that count for one thread only are made on one and the same.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -13,6 +13,8 @@ type Config struct {
 	MemoryBytes int64 `json:"memoryBytes,omitempty"`
 	// FileBytes is the most that a file may grow to; 0 sets no limit.
 	FileBytes int64 `json:"fileBytes,omitempty"`
+	// None leaves all as it is.
+	None bool `json:"none,omitempty"`
 	// LimitsOnly leaves out all that is not a limit.
 	LimitsOnly bool `json:"limitsOnly,omitempty"`
 }
