@@ -28,7 +28,7 @@ func openOr(open *os.File, path, public string) (*os.File, func(), error) {
 	if open != nil {
 		return open, func() {}, nil
 	}
-	file, err := os.Open(path)
+	file, err := OpenPlain(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Unavailable, public, fmt.Errorf("open: %w", err))
 	}

@@ -90,7 +90,7 @@ func notThere(err error) error {
 // copyOver copies a plain file of exactly size bytes.
 func copyOver(from, to string, size int64) (err error) {
 	// Neither a link is followed nor a pipe waited for.
-	in, err := os.OpenFile(from, os.O_RDONLY|plainOnly, 0)
+	in, err := engine.OpenPlain(from, os.O_RDONLY|plainOnly, 0)
 	if err != nil {
 		return notThere(err)
 	}
@@ -103,7 +103,7 @@ func copyOver(from, to string, size int64) (err error) {
 	if err != nil {
 		return notThere(err)
 	}
-	n, err := io.Copy(out, io.LimitReader(in, size))
+	n, err := copyBytes(out, in, size)
 	if err = errors.Join(err, out.Close()); err != nil {
 		return notThere(fmt.Errorf("copy result: %w", err))
 	}
@@ -111,4 +111,20 @@ func copyOver(from, to string, size int64) (err error) {
 		return rubbish("a result became shorter")
 	}
 	return nil
+}
+
+// copyBytes copies at most size bytes, small results by one read and one write.
+func copyBytes(out io.Writer, in io.Reader, size int64) (int64, error) {
+	if size > copied {
+		return io.Copy(out, io.LimitReader(in, size))
+	}
+	b := make([]byte, size)
+	n, err := io.ReadFull(in, b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return int64(n), nil
+	}
+	if err == nil {
+		n, err = out.Write(b)
+	}
+	return int64(n), err
 }

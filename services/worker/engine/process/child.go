@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -27,6 +28,10 @@ type child struct {
 	sandbox []sandbox.State
 	served  int
 	watch   watch
+	pool    context.Context // ends with the pool
+	free    chan struct{}   // closed when nobody works with it any more, nor will
+	leaving bool            // the desk's: it takes no more pictures
+	idled   bool            // the desk's: it was found dead, with no picture in hand
 
 	mu     sync.Mutex
 	killed cause
@@ -48,6 +53,7 @@ const (
 func start(cfg Config, root string, number uint64) (*child, error) {
 	c := &child{
 		cfg: cfg, dir: filepath.Join(root, strconv.FormatUint(number, 10)), stderr: &tail{}, exited: make(chan struct{}),
+		free: make(chan struct{}),
 	}
 	if err := os.Mkdir(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
@@ -160,6 +166,16 @@ func (c *child) kill(why cause) {
 	c.killed = why
 	_ = c.cmd.Process.Kill() // an error means that it has ended already
 	c.wire.close()
+}
+
+// gone reports whether the process has ended.
+func (c *child) gone() bool {
+	select {
+	case <-c.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // why is the cause for which it was killed.

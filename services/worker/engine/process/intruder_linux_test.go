@@ -67,7 +67,10 @@ func (i intruder) Render(ctx context.Context, job engine.Job) (engine.Report, er
 			err = os.WriteFile(filepath.Join(job.Dir, strconv.Itoa(n)), full(4<<20), 0o600)
 		}
 	case "large":
-		err = os.WriteFile(result, full(64<<20), 0o600)
+		var f *os.File
+		if f, err = os.OpenFile(result, os.O_WRONLY|os.O_CREATE, 0o600); err == nil {
+			_, err = f.WriteAt([]byte{1}, 64<<20)
+		}
 	case "kill":
 		err = syscall.Kill(os.Getppid(), syscall.SIGKILL)
 	case "stop":

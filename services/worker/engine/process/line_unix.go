@@ -79,7 +79,7 @@ func (r *receiver) keep(control []byte) error {
 			return fmt.Errorf("parse control message: %w", err)
 		}
 		for _, fd := range fds {
-			syscall.CloseOnExec(fd)
+			// ReadMsgUnix has set close-on-exec already.
 			r.files = append(r.files, os.NewFile(uintptr(fd), "original")) //nolint:gosec // the kernel's own number
 		}
 	}

@@ -50,7 +50,7 @@ func (c *parcel) open(r *request, job engine.Job) error {
 	}
 	file := func(given *os.File, path string) error {
 		if given == nil {
-			f, err := os.Open(path)
+			f, err := engine.OpenPlain(path, os.O_RDONLY, 0)
 			if err != nil {
 				return fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open: %w", err))
 			}

@@ -29,7 +29,7 @@ type Deps struct {
 type Pool struct {
 	cfg   Config
 	log   *slog.Logger
-	calls chan *call
+	desk  desk
 	fresh chan *child
 	ended chan struct{} // closed when Run returns
 	ids   atomic.Uint64
@@ -39,18 +39,12 @@ type Pool struct {
 	walls walls
 }
 
-// call is one Render on its way to a child; done receives exactly once.
+// call is one Render.
 type call struct {
 	ctx    context.Context
 	job    engine.Job
 	parcel parcel
 	wall   time.Duration
-	done   chan result
-}
-
-type result struct {
-	report engine.Report
-	err    error
 }
 
 // state is what Ready tells.
@@ -71,7 +65,7 @@ func New(cfg Config, deps Deps) (*Pool, error) {
 	}
 	p := &Pool{
 		cfg: cfg, log: deps.Log,
-		calls: make(chan *call), fresh: make(chan *child), ended: make(chan struct{}), walls: newWalls(deps.Metrics),
+		fresh: make(chan *child), ended: make(chan struct{}), walls: newWalls(deps.Metrics),
 	}
 	p.size.want = cfg.Size
 	return p, nil
@@ -133,7 +127,7 @@ func (p *Pool) note(err error) {
 // Render implements engine.Engine: it waits for an idle child, then for its
 // answer. A child whose ctx ends, or that is late, is killed.
 func (p *Pool) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
-	c := &call{ctx: ctx, wall: p.cfg.WallTime, done: make(chan result, 1)}
+	c := &call{ctx: ctx, wall: p.cfg.WallTime}
 	if w := job.Limits.WallTime; w > 0 {
 		c.wall = min(c.wall, w)
 	}
@@ -145,13 +139,11 @@ func (p *Pool) Render(ctx context.Context, job engine.Job) (engine.Report, error
 	}
 	defer c.parcel.close()
 	c.job = job
-	select {
-	case p.calls <- c:
-	case <-ctx.Done():
-		return engine.Report{}, cancelled(ctx.Err())
-	case <-p.ended:
-		return engine.Report{}, fault.New(fault.Unavailable, "the engine has stopped")
+	if child := p.desk.take(ctx, p.ended); child != nil {
+		return p.work(child, c)
 	}
-	r := <-c.done
-	return r.report, r.err
+	if err := ctx.Err(); err != nil {
+		return engine.Report{}, cancelled(err)
+	}
+	return engine.Report{}, fault.New(fault.Unavailable, "the engine has stopped")
 }

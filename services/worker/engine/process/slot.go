@@ -49,8 +49,8 @@ func (p *Pool) start(ctx context.Context, root string) error {
 	return nil
 }
 
-// slot serves calls with one child at a time until ctx is done, or, after the
-// call in hand, until quit is closed.
+// slot keeps one child at a time on the desk until ctx is done, or, after the
+// picture in hand, until quit is closed.
 func (p *Pool) slot(ctx context.Context, quit <-chan struct{}) {
 	for ctx.Err() == nil {
 		select {
@@ -59,41 +59,40 @@ func (p *Pool) slot(ctx context.Context, quit <-chan struct{}) {
 		case <-quit:
 			return
 		case c := <-p.fresh:
+			c.pool = ctx
 			stop := context.AfterFunc(ctx, func() { c.kill(noLonger) })
-			p.work(ctx, quit, c)
+			p.keep(ctx, quit, c)
 			stop()
 			c.bury()
 		}
 	}
 }
 
-// work serves calls with c until it is of no more use or has served enough.
-func (p *Pool) work(ctx context.Context, quit <-chan struct{}, c *child) {
-	for c.served < p.cfg.Recycle {
-		select { // a busy pool must not keep a slot that is to end
-		case <-quit:
-			return
-		default:
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-quit:
-			return
-		case <-c.exited:
-			if ctx.Err() == nil {
-				p.log.Warn("idle engine process died", "state", c.cmd.ProcessState.String(), "stderr", c.stderr.String())
-			}
-			return
-		case call := <-p.calls:
-			began := time.Now()
-			r, alive := p.serve(ctx, c, call)
-			call.done <- r
-			if !alive || !p.lasts(c, time.Since(began), r.err != nil) {
-				return
-			}
-		}
+// keep has c on the desk until it is of no more use.
+func (p *Pool) keep(ctx context.Context, quit <-chan struct{}, c *child) {
+	p.desk.put(c)
+	select {
+	case <-ctx.Done():
+	case <-quit:
+	case <-c.exited:
+	case <-c.free:
 	}
+	if p.desk.leave(c) && c.gone() && ctx.Err() == nil {
+		p.log.Warn("idle engine process died", "state", c.cmd.ProcessState.String(), "stderr", c.stderr.String())
+	}
+	<-c.free
+}
+
+// work carries out one call on a child that was taken.
+func (p *Pool) work(c *child, call *call) (engine.Report, error) {
+	began := time.Now()
+	report, alive, err := p.serve(c, call)
+	if alive && c.served < p.cfg.Recycle && p.lasts(c, time.Since(began), err != nil) {
+		p.desk.put(c)
+	} else {
+		p.desk.drop(c)
+	}
+	return report, err
 }
 
 // A child's memory and its folder are looked at after every picture that failed or
@@ -116,9 +115,9 @@ func (p *Pool) lasts(c *child, took time.Duration, failed bool) bool {
 }
 
 // serve carries out one call on c. alive is false when c is of no more use.
-func (p *Pool) serve(run context.Context, c *child, call *call) (r result, alive bool) {
+func (p *Pool) serve(c *child, call *call) (report engine.Report, alive bool, err error) {
 	if err := call.ctx.Err(); err != nil {
-		return result{err: cancelled(err)}, true
+		return report, true, cancelled(err)
 	}
 	going := func() bool { return true }
 	if call.ctx.Done() != nil {
@@ -131,18 +130,18 @@ func (p *Pool) serve(run context.Context, c *child, call *call) (r result, alive
 	switch {
 	case err == nil:
 		// It may have been killed in the same moment; the answer counts.
-		if r.report, r.err = accept(call.job, c.dir, answer); engine.Died(r.err) {
-			p.log.Warn("engine process answered what cannot be", "error", r.err)
+		if report, err = accept(call.job, c.dir, answer); engine.Died(err) {
+			p.log.Warn("engine process answered what cannot be", "error", err)
 		}
-		return r, wanted && run.Err() == nil && !engine.Died(r.err)
-	case run.Err() != nil:
-		r.err = fault.Wrap(fault.Unavailable, "the engine is being stopped", run.Err())
+		return report, wanted && !engine.Died(err), err
+	case c.pool.Err() != nil:
+		err = fault.New(fault.Unavailable, "the engine is being stopped")
 	case !wanted && c.why() == noLonger:
-		r.err = cancelled(call.ctx.Err())
+		err = cancelled(call.ctx.Err())
 	default:
-		r.err = p.died(c, c.reason(err, call.wall))
+		err = p.died(c, c.reason(err, call.wall))
 	}
-	return r, false
+	return report, false, err
 }
 
 // died logs a death and makes its error.
