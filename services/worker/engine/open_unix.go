@@ -16,7 +16,7 @@ func OpenPlain(path string, flag int, perm uint32) (*os.File, error) {
 		fd, err := syscall.Open(path, flag|syscall.O_CLOEXEC, perm)
 		switch {
 		case err == nil:
-			return os.NewFile(uintptr(fd), path), nil //nolint:gosec // the kernel's own number
+			return os.NewFile(uintptr(fd), path), nil
 		case !errors.Is(err, syscall.EINTR):
 			return nil, &os.PathError{Op: "open", Path: path, Err: err}
 		}

@@ -2,7 +2,7 @@ package process
 
 import (
 	"context"
-	"errors"
+
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,17 +36,6 @@ type child struct {
 	mu     sync.Mutex
 	killed cause
 }
-
-// cause is why a child was killed.
-type cause int
-
-const (
-	alive         cause = iota
-	noLonger            // of no more use, or already dead
-	tooLate             // its picture took too long
-	tooMuchMemory       // it holds more than it may
-	tooMuchDisk         // it has written more than it may
-)
 
 // start starts a child with a folder of its own in root, and waits for its
 // greeting.
@@ -140,21 +129,6 @@ func (c *child) call(p *parcel) (reply, error) {
 	return answer, nil
 }
 
-// A child's folder keeps a few small files, to be written over.
-const keptFiles = 8
-
-// tidy removes what has collected in the child's folder, which idles.
-func (c *child) tidy() error {
-	entries, err := os.ReadDir(c.dir)
-	for i, e := range entries {
-		if info, ierr := e.Info(); ierr == nil && i < keptFiles && info.Mode().IsRegular() && info.Size() <= copied {
-			continue
-		}
-		err = errors.Join(err, os.RemoveAll(filepath.Join(c.dir, e.Name())))
-	}
-	return err
-}
-
 // kill ends the child at once and frees whoever reads from it. The first cause
 // counts. It may be called again and from any goroutine.
 func (c *child) kill(why cause) {
@@ -192,47 +166,4 @@ func (c *child) bury() {
 	c.watch.close()
 	// An error leaves a folder to the end of the pool, which removes all.
 	_ = os.RemoveAll(c.dir)
-}
-
-// reason says how a child ended that broke off with err, and reaps it. wall is
-// the time that it had.
-func (c *child) reason(err error, wall time.Duration) string {
-	if errors.Is(err, errRubbish) {
-		c.kill(noLonger)
-	}
-	// A crash is seen first as a closed line; its exit follows. One that closes its
-	// line and lives on is killed.
-	late := time.AfterFunc(reapTime, func() { c.kill(noLonger) })
-	<-c.exited
-	silent := !late.Stop()
-	switch c.why() {
-	case tooLate:
-		return fmt.Sprintf("the engine was killed after %s", wall)
-	case tooMuchMemory:
-		return c.cfg.outOfMemory()
-	case tooMuchDisk:
-		return fmt.Sprintf("the engine was killed: it wrote more than %s", mebibytes(c.cfg.ScratchBytes))
-	case alive, noLonger:
-	}
-	if errors.Is(err, errRubbish) {
-		return "the engine answered rubbish (" + err.Error() + ")"
-	}
-	if silent {
-		return "the engine stopped answering"
-	}
-	return c.crash()
-}
-
-// crash says how a child ended that nobody killed.
-func (c *child) crash() string {
-	c.kill(noLonger)
-	switch {
-	case forbidden(c.cmd.ProcessState):
-		return "the engine was ended by the kernel: it tried what no picture needs (a process, a connection, another's memory)"
-	case c.stderr.outOfMemory():
-		return c.cfg.outOfMemory()
-	case shot(c.cmd.ProcessState):
-		return "the engine was killed from outside, perhaps because the machine had no memory left"
-	}
-	return "the engine crashed: " + c.cmd.ProcessState.String() + c.stderr.cause()
 }

@@ -18,8 +18,7 @@ type desk struct {
 // take gives an idle child; nil when ctx or the pool has ended first.
 func (d *desk) take(ctx context.Context, ended <-chan struct{}) *child {
 	d.mu.Lock()
-	for n := len(d.idle) - 1; n >= 0; n-- {
-		c := d.idle[n]
+	for n, c := range slices.Backward(d.idle) {
 		d.idle = d.idle[:n]
 		if !c.gone() { // a dead one must not cost the picture an attempt
 			d.mu.Unlock()

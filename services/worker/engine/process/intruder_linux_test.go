@@ -20,12 +20,15 @@ import (
 
 	"imagemill/internal/fault"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/imaging"
 	"imagemill/services/worker/engine/process"
 )
 
 // intruder is an engine whose picture has taken it over. What it is refused it
 // says in its answer; what is worse ends it.
 type intruder struct{ engine.Engine }
+
+func newIntruder() engine.Engine { return intruder{imaging.New()} }
 
 func (i intruder) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
 	verb, argument := order(job)
@@ -36,22 +39,15 @@ func (i intruder) Render(ctx context.Context, job engine.Job) (engine.Report, er
 		err = syscall.Kill(os.Getpid(), syscall.SIGABRT)
 		<-ctx.Done()
 	case "balloon": // at once
-		hold := make([][]byte, 0, 1<<10)
-		for {
-			hold = append(hold, full(16<<20))
-		}
+		err = hold(nil, 16<<20)
 	case "swell": // slowly
-		var hold [][]byte
-		for range time.NewTicker(2 * time.Millisecond).C {
-			hold = append(hold, full(1<<20))
-		}
-		_ = hold
+		err = hold(time.NewTicker(2*time.Millisecond).C, 1<<20)
 	case "fork":
 		_, err = syscall.ForkExec("/bin/true", []string{"true"}, nil)
 	case "exec":
 		err = syscall.Exec("/bin/true", []string{"true"}, nil)
 	case "socket":
-		_, err = net.Dial("tcp", "127.0.0.1:1") //nolint:noctx // it is not to dial at all
+		_, err = net.Dial("tcp", "127.0.0.1:1")
 	case "read":
 		_, err = os.ReadFile(argument)
 	case "write":
@@ -80,6 +76,18 @@ func (i intruder) Render(ctx context.Context, job engine.Job) (engine.Report, er
 		return i.Engine.Render(ctx, job)
 	}
 	return engine.Report{}, fault.Wrap(fault.Invalid, fmt.Sprint("refused: ", err), err)
+}
+
+// hold takes ever more memory, at once or at every tick.
+func hold(tick <-chan time.Time, step int) error {
+	var held [][]byte
+	for len(held) < 1<<16 {
+		if tick != nil {
+			<-tick
+		}
+		held = append(held, full(step))
+	}
+	return fmt.Errorf("%d steps were granted", len(held))
 }
 
 // full is memory that is really there.
@@ -180,11 +188,10 @@ func TestNothingIsLeftBehind(t *testing.T) {
 }
 
 func TestTheSandboxIsReported(t *testing.T) {
-	metrics := prometheus.NewRegistry()
 	for mode, says := range map[process.Sandbox]string{
 		process.SandboxAuto: "engine processes are isolated", process.SandboxOff: "switched off",
 	} {
-		metrics = prometheus.NewRegistry()
+		metrics := prometheus.NewRegistry()
 		pool, out := runPool(t, process.Config{
 			Command: []string{self(t)}, Env: []string{roleVariable + "=engine"}, Size: 1, Sandbox: mode, MemoryBytes: 1 << 30,
 		}, metrics)

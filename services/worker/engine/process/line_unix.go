@@ -80,7 +80,7 @@ func (r *receiver) keep(control []byte) error {
 		}
 		for _, fd := range fds {
 			// ReadMsgUnix has set close-on-exec already.
-			r.files = append(r.files, os.NewFile(uintptr(fd), "original")) //nolint:gosec // the kernel's own number
+			r.files = append(r.files, os.NewFile(uintptr(fd), "original"))
 		}
 	}
 	return nil
@@ -112,8 +112,8 @@ func attach(cmd *exec.Cmd) (w *wire, started func(), err error) {
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	theirs := os.NewFile(uintptr(fds[1]), "child")             //nolint:gosec // the kernel's own number
-	conn, err := socket(os.NewFile(uintptr(fds[0]), "parent")) //nolint:gosec // the kernel's own number
+	theirs := os.NewFile(uintptr(fds[1]), "child")
+	conn, err := socket(os.NewFile(uintptr(fds[0]), "parent"))
 	if err != nil {
 		_ = theirs.Close()
 		return nil, nil, err
@@ -137,7 +137,7 @@ func sendWith(conn *net.UnixConn, b []byte, files []*os.File) error {
 				return err
 			}
 			// The number stays valid: files are closed after the answer only.
-			if err := raw.Control(func(fd uintptr) { fds[i] = int(fd) }); err != nil { //nolint:gosec // a descriptor
+			if err := raw.Control(func(fd uintptr) { fds[i] = int(fd) }); err != nil {
 				return err
 			}
 		}

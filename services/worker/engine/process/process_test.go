@@ -59,7 +59,7 @@ func child(role string) {
 		case "nothing":
 			e = nothing{}
 		case "intruder":
-			e = intruder{imaging.New()}
+			e = newIntruder()
 		}
 		err = process.Serve(context.Background(), line, e)
 	}

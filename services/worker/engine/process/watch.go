@@ -1,9 +1,7 @@
 package process
 
 import (
-	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 )
@@ -81,18 +79,4 @@ func (w *watch) close() {
 		_ = w.statm.Close() // it was only read
 		w.statm = nil
 	}
-}
-
-// weight is how many bytes the files of a folder have.
-func weight(dir string) (bytes int64) {
-	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // what cannot be seen has no weight
-		}
-		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
-			bytes += info.Size()
-		}
-		return nil
-	})
-	return bytes
 }

@@ -106,11 +106,11 @@ func try(what, dir string) error {
 	case "spawn":
 		return second(syscall.ForkExec("/bin/true", []string{"true"}, nil))
 	case "tcp":
-		return second(net.Dial("tcp", "127.0.0.1:9")) //nolint:noctx // it is not to dial at all
+		return second(net.Dial("tcp", "127.0.0.1:9"))
 	case "udp":
-		return second(net.ListenPacket("udp", "127.0.0.1:0")) //nolint:noctx // it is not to listen at all
+		return second(net.ListenPacket("udp", "127.0.0.1:0"))
 	case "unix":
-		return second(net.Dial("unix", "/run/none")) //nolint:noctx // it is not to dial at all
+		return second(net.Dial("unix", "/run/none"))
 	case "kill parent":
 		return syscall.Kill(os.Getppid(), 0)
 	case "ptrace":
@@ -232,8 +232,7 @@ func TestLimitsOnly(t *testing.T) {
 }
 
 func exitCode(err error) int {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode()
 	}
 	return -2

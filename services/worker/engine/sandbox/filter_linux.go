@@ -36,7 +36,7 @@ func loadFilter() error {
 	program := filter(os.Getpid())
 	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]} //nolint:gosec // some two hundred instructions
 	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog))) //nolint:gosec // the kernel reads it during the call
 	switch {
 	case errno != 0:
 		return fmt.Errorf("not in this kernel, or not allowed here: %w", errno)

@@ -39,6 +39,6 @@ func setLimit(resource int, to int64) error {
 	if err := unix.Getrlimit(resource, &now); err != nil {
 		return err
 	}
-	most := min(now.Max, uint64(max(to, 0))) //nolint:gosec // never negative
+	most := min(now.Max, uint64(max(to, 0)))
 	return unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most})
 }
