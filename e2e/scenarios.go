@@ -332,7 +332,11 @@ func hostile(t *testing.T, c *Client) {
 	require.NoError(t, err)
 	bomb, err := os.ReadFile(Shared(t, "hostile", "output-bomb-1x65537.tif"))
 	require.NoError(t, err)
-	ids := []string{c.Upload(t, cve, ""), c.Upload(t, bomb, "?width=16000")}
+	refused := c.Must(t, http.MethodPost, "/newImage?width=16000", bomb)
+	require.Equal(t, http.StatusRequestEntityTooLarge, refused.Status, "its header says enough: %s", refused.Body)
+	requireProblem(t, refused)
+	// A thread that is small enough to be taken in would become a giant too.
+	ids := []string{c.Upload(t, cve, ""), c.Upload(t, Halves(t, 1, 16_000), "?width=16000")}
 	for _, id := range ids {
 		st := c.Wait(t, id)
 		require.Equal(t, "failed", st.Text(t, "state"), "status: %s", st.Body)

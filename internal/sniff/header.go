@@ -1,6 +1,9 @@
 package sniff
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Info is what a header says. It may lie; it bounds what a decoder will try.
 type Info struct {
@@ -8,13 +11,20 @@ type Info struct {
 	Width, Height int
 }
 
-// Pixels is the area, without overflow for any header.
-func (i Info) Pixels() int64 { return int64(i.Width) * int64(i.Height) }
+// Pixels is the area; that of a header which says more than fits is the most
+// that does.
+func (i Info) Pixels() int64 {
+	if i.Height > 0 && int64(i.Width) > math.MaxInt64/int64(i.Height) {
+		return math.MaxInt64
+	}
+	return int64(i.Width) * int64(i.Height)
+}
 
-// Header reads format and size from the first bytes of a JPEG, PNG, GIF or BMP.
-// ok is false, with only the format set, when the format is another one or the
-// size does not stand in the prefix; the caller then knows nothing, not that
-// the file is bad. Sizes are as stored, before any EXIF orientation.
+// Header reads format and size from the first bytes of a JPEG, PNG, GIF, BMP,
+// WebP, TIFF, AVIF, HEIC or JPEG XL. ok is false, with only the format set, when
+// the format is another one or the size does not stand in the prefix; the caller
+// then knows nothing, not that the file is bad. Sizes are as stored, before any
+// orientation.
 func Header(prefix []byte) (info Info, ok bool) {
 	info.Format = Sniff(prefix)
 	switch info.Format {
@@ -26,7 +36,18 @@ func Header(prefix []byte) (info Info, ok bool) {
 		info.Width, info.Height, ok = gifSize(prefix)
 	case BMP:
 		info.Width, info.Height, ok = bmpSize(prefix)
+	case WebP:
+		info.Width, info.Height, ok = webpSize(prefix)
+	case TIFF:
+		info.Width, info.Height, ok = tiffSize(prefix)
+	case AVIF, HEIC:
+		info.Width, info.Height, ok = heifSize(prefix)
+	case JXL:
+		info.Width, info.Height, ok = jxlSize(prefix)
 	default:
+	}
+	if !ok {
+		info.Width, info.Height = 0, 0
 	}
 	return info, ok
 }

@@ -3,8 +3,8 @@
 //
 // It promises to look at no more than it is given, to allocate nothing that
 // depends on the file's contents, and never to panic: every original is
-// hostile. It decodes no pixels, and does not look into TIFF, whose header may
-// lie anywhere in the file.
+// hostile. It decodes no pixels. The header of a TIFF, AVIF, HEIC or JPEG XL may
+// lie anywhere in the file; it is read where it stands at the beginning.
 package sniff
 
 import (
@@ -50,7 +50,7 @@ var formats = []struct {
 	{GIF, "GIF", "image/gif", ".gif", true},
 	{TIFF, "TIFF", "image/tiff", ".tif", true},
 	{BMP, "BMP", "image/bmp", ".bmp", true},
-	{WebP, "WebP", "image/webp", ".webp", false},
+	{WebP, "WebP", "image/webp", ".webp", true},
 	{AVIF, "AVIF", "image/avif", ".avif", false},
 	{HEIC, "HEIC", "image/heic", ".heic", false},
 	{JXL, "JPEG XL", "image/jxl", ".jxl", false},
@@ -59,6 +59,15 @@ var formats = []struct {
 	{PSD, "Photoshop", "image/vnd.adobe.photoshop", ".psd", false},
 	{SVG, "SVG", "image/svg+xml", ".svg", false},
 	{PDF, "PDF", "application/pdf", ".pdf", false},
+}
+
+// Formats lists all that are recognised.
+func Formats() []Format {
+	list := make([]Format, len(formats))
+	for i, row := range formats {
+		list[i] = row.format
+	}
+	return list
 }
 
 // MIME is the media type; application/octet-stream for Unknown.
@@ -115,6 +124,8 @@ var magics = []struct {
 	{"8BPS\x00\x01", PSD},
 	{"II*\x00", TIFF},
 	{"MM\x00*", TIFF},
+	{"II+\x00", TIFF},
+	{"MM\x00+", TIFF},
 	{"\x00\x00\x01\x00", ICO},
 	{"\xff\xd8\xff", JPEG},
 	{"\xff\x0a", JXL},

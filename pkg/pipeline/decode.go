@@ -31,6 +31,18 @@ var decoders = []struct {
 	{"hue", func(f *fields) Operation { return Hue{f.number("degrees")} }},
 	{"invert", func(*fields) Operation { return Invert{} }},
 	{"swapRedBlue", func(*fields) Operation { return SwapRedBlue{} }},
+	{"trim", readTrim},
+	{"extend", readExtend},
+	{"pixelate", func(f *fields) Operation { return Pixelate{f.count("size")} }},
+	{"sepia", func(f *fields) Operation { return Sepia{f.fraction("percent", defaultSepia)} }},
+	{"tint", func(f *fields) Operation { return Tint{lower(f.text("color"))} }},
+	{"extractChannel", func(f *fields) Operation { return ExtractChannel{Channel(f.text("channel"))} }},
+	{"roundCorners", func(f *fields) Operation {
+		return RoundCorners{Radius: f.positive("radius"), Percent: f.share("percent")}
+	}},
+	{"flatten", func(f *fields) Operation { return Flatten{lower(f.textOr("background", defaultFlatten))} }},
+	{"watermark", readWatermark},
+	{"text", readText},
 }
 
 func readResize(f *fields) Operation {
@@ -38,6 +50,7 @@ func readResize(f *fields) Operation {
 	o.Width, _ = f.integer("width")
 	o.Height, _ = f.integer("height")
 	o.NoEnlarge, _ = f.flag("noEnlarge")
+	o.Percent, o.Megapixels, o.DPR = f.share("percent"), f.share("megapixels"), f.share("dpr")
 	return normal(o)
 }
 
@@ -86,19 +99,3 @@ func operationNames() string {
 
 // lower gives a colour in its canonical form.
 func lower(c string) Color { return Color(strings.ToLower(c)) }
-
-// normal writes out the default fit and gives colours their canonical form.
-func normal(op Operation) Operation {
-	switch o := op.(type) {
-	case Resize:
-		if o.Fit == "" {
-			o.Fit = Contain
-		}
-		o.Background = lower(string(o.Background))
-		return o
-	case Rotate:
-		o.Background = lower(string(o.Background))
-		return o
-	}
-	return op
-}

@@ -38,3 +38,24 @@ func ExampleRendition_Plan() {
 	// Output:
 	// 3000 4000 → 960 1280 <nil>
 }
+
+func ExampleRendition_PlanFrom() {
+	r := pipeline.Rendition{Operations: []pipeline.Operation{pipeline.Trim{Threshold: 10}, pipeline.Resize{Width: 400}}}
+	plan, _ := r.Plan(1000, 500, 1)
+	fmt.Println("expected", plan.Result().Width, plan.Result().Height, plan.Result().AtMost)
+	plan, err := r.PlanFrom(1, 800, 200) // what the trim has left
+	fmt.Println("becomes", plan.Result().Width, plan.Result().Height, plan.Result().AtMost, err)
+	// Output:
+	// expected 400 200 true
+	// becomes 400 100 false <nil>
+}
+
+func ExamplePipeline_Expand() {
+	p, _ := pipeline.Parse([]byte(`{"renditions": [{"name": "hero", "format": "auto", "quality": "auto"}]}`))
+	for _, r := range p.Expand(func(f pipeline.Format) bool { return f == pipeline.WebP }).Renditions {
+		fmt.Println(r.Name, r.Format)
+	}
+	// Output:
+	// hero auto
+	// hero.webp webp
+}

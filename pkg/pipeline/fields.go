@@ -56,6 +56,23 @@ func (f *fields) fail(name, format string, args ...any) {
 	}
 }
 
+// object gives the members of a member that is an object; nil when it is not there.
+func (f *fields) object(name string) *fields {
+	f.known = append(f.known, name)
+	raw, ok := f.raw[name]
+	if !ok {
+		return nil
+	}
+	return readObject(join(f.path, name), raw)
+}
+
+// adopt takes over the error of a member that is an object of its own.
+func (f *fields) adopt(err *Error) {
+	if f.err == nil {
+		f.err = err
+	}
+}
+
 // read decodes a member into v and reports whether it was there.
 func (f *fields) read(name string, v any, what string) bool {
 	f.known = append(f.known, name)
@@ -93,6 +110,47 @@ func (f *fields) text(name string) (v string) {
 func (f *fields) number(name string) (v float64) {
 	if !f.read(name, &v, "a number") {
 		f.fail(name, "is missing")
+	}
+	return v
+}
+
+// textOr reads a string that may be left out.
+func (f *fields) textOr(name, standard string) string {
+	if v := f.text(name); v != "" {
+		return v
+	}
+	return standard
+}
+
+// fraction reads a number that may be left out.
+func (f *fields) fraction(name string, standard float64) float64 {
+	v := standard
+	f.read(name, &v, "a number")
+	return v
+}
+
+// share reads a number that may be left out, but not be 0.
+func (f *fields) share(name string) (v float64) {
+	if f.read(name, &v, "a number") && v == 0 {
+		f.fail(name, "is 0; leave it out or give a value above 0")
+	}
+	return v
+}
+
+// count reads a whole number that must be there.
+func (f *fields) count(name string) int {
+	v, ok := f.integer(name)
+	if !ok {
+		f.fail(name, "is missing")
+	}
+	return v
+}
+
+// positive reads a whole number that may be left out, but not be 0.
+func (f *fields) positive(name string) int {
+	v, ok := f.integer(name)
+	if ok && v == 0 {
+		f.fail(name, "is 0; leave it out or give a value above 0")
 	}
 	return v
 }

@@ -19,12 +19,21 @@ type Resize struct {
 	// the other one, which only Contain allows.
 	Width  int `json:"width,omitempty"`
 	Height int `json:"height,omitempty"`
+	// Percent of both sides, 0.1 to 1000, instead of Width and Height.
+	Percent float64 `json:"percent,omitempty"`
+	// Megapixels is the area in millions of pixels, 0.001 to 100, which the
+	// result comes near to from below, instead of Width and Height.
+	Megapixels float64 `json:"megapixels,omitempty"`
+	// DPR multiplies Width and Height for screens with that many pixels to a
+	// point, 1 to 8; 0 stands for 1. The products are at most MaxSide.
+	DPR float64 `json:"dpr,omitempty"`
 	// Fit is Contain when empty.
 	Fit Fit `json:"fit,omitempty"`
 	// NoEnlarge never scales up. A small picture then stays smaller than asked,
 	// except that Pad still fills up to the whole size.
 	NoEnlarge bool `json:"noEnlarge,omitempty"`
-	// Gravity is where Cover and Pad hold the picture.
+	// Gravity is where Cover and Pad hold the picture. Attention, Entropy and
+	// Focus are for Cover only.
 	Gravity Gravity `json:"gravity,omitempty"`
 	// Background is what Pad fills with; transparent when empty.
 	Background Color `json:"background,omitempty"`
@@ -108,45 +117,3 @@ type Invert struct{}
 
 // SwapRedBlue exchanges the red and the blue channel.
 type SwapRedBlue struct{}
-
-// Op is "resize".
-func (Resize) Op() string { return "resize" }
-
-// Op is "crop".
-func (Crop) Op() string { return "crop" }
-
-// Op is "rotate".
-func (Rotate) Op() string { return "rotate" }
-
-// Op is "flip".
-func (Flip) Op() string { return "flip" }
-
-// Op is "blur".
-func (Blur) Op() string { return "blur" }
-
-// Op is "sharpen".
-func (Sharpen) Op() string { return "sharpen" }
-
-// Op is "grayscale".
-func (Grayscale) Op() string { return "grayscale" }
-
-// Op is "brightness".
-func (Brightness) Op() string { return "brightness" }
-
-// Op is "contrast".
-func (Contrast) Op() string { return "contrast" }
-
-// Op is "gamma".
-func (Gamma) Op() string { return "gamma" }
-
-// Op is "saturation".
-func (Saturation) Op() string { return "saturation" }
-
-// Op is "hue".
-func (Hue) Op() string { return "hue" }
-
-// Op is "invert".
-func (Invert) Op() string { return "invert" }
-
-// Op is "swapRedBlue".
-func (SwapRedBlue) Op() string { return "swapRedBlue" }

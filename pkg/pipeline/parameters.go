@@ -73,6 +73,34 @@ func (q *query) number(name string) (float64, bool) {
 	return v, true
 }
 
+// positive reads a whole number that may be left out, but not be 0.
+func (q *query) positive(name string) int {
+	v, ok := q.integer(name)
+	if ok && v == 0 {
+		q.fail(name, "is 0; leave it out or give a value above 0")
+	}
+	return v
+}
+
+// above0 reads a number that may be left out, but not be 0.
+func (q *query) above0(name string) float64 {
+	v, ok := q.number(name)
+	if ok && v == 0 {
+		q.fail(name, "is 0; leave it out or give a value above 0")
+	}
+	return v
+}
+
+// first gives the first of some parameters that is there.
+func (q *query) first(names ...string) string {
+	for _, name := range names {
+		if q.values.Has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // color reads a colour, with or without its "#", which a query must escape.
 func (q *query) color(name string) Color {
 	v := q.text(name)
@@ -93,7 +121,11 @@ func (q *query) done(known []string) *Error {
 	if len(unknown) > 0 && q.err == nil {
 		slices.Sort(unknown)
 		slices.Sort(q.names)
-		q.fail(clip(unknown[0]), "is not known; allowed is %s", strings.Join(slices.Compact(append(q.names, known...)), ", "))
+		what := "is not known"
+		if unknown[0] == "" {
+			what = "a parameter has no name"
+		}
+		q.fail(clip(unknown[0]), "%s; allowed is %s", what, strings.Join(slices.Compact(append(q.names, known...)), ", "))
 	}
 	return q.err
 }

@@ -13,6 +13,10 @@ type Step struct {
 	// Width and Height in pixels, at least 1, at most math.MaxInt32: what is
 	// larger than that is given as that.
 	Width, Height int
+	// AtMost says that the size depends on pixels: the operation is a trim, for
+	// which this is the most that it can be, or comes after one, for which this
+	// is what it would be if nothing had been cut off. PlanFrom knows better.
+	AtMost bool
 }
 
 // Pixels is the area of the step's result.
@@ -31,24 +35,57 @@ func (p Plan) Result() Step { return p[len(p)-1] }
 // pixels. The error is an *Error: a crop that lies outside of the picture, or
 // an original without pixels.
 func (r Rendition) Plan(width, height, orientation int) (Plan, error) {
-	if width < 1 || height < 1 {
+	if orientation >= 5 && orientation <= 8 && !r.KeepOrientation {
+		width, height = height, width
+	}
+	return r.PlanFrom(0, width, height)
+}
+
+// PlanFrom plans again from a step whose real size is known, as it is after a
+// trim: step is its place in the plan, so 0 is the picture before the first
+// operation and i the result of Operations[i-1]. The first step of the new plan
+// is that one. The error is as that of Plan, or that there is no such step.
+func (r Rendition) PlanFrom(step, width, height int) (Plan, error) {
+	switch {
+	case step < 0 || step > len(r.Operations):
+		return nil, wrong("", "there is no step %d; the rendition has 0 to %d", step, len(r.Operations))
+	case width < 1 || height < 1:
 		return nil, wrong("", "the picture has no pixels: it is %d×%d", width, height)
 	}
-	w, h := int64(width), int64(height)
-	if orientation >= 5 && orientation <= 8 && !r.KeepOrientation {
-		w, h = h, w
-	}
-	plan := Plan{{"autoOrient", bound(w), bound(h)}}
-	for i, op := range r.Operations {
-		path := fmt.Sprintf("operations[%d]", i)
-		var err *Error
-		if w, h, err = op.size(w, h); err != nil {
-			return nil, err.below(path)
+	last := Step{Path: stepPath(step), Width: bound(int64(width)), Height: bound(int64(height))}
+	plan := Plan{last}
+	for i := step; i < len(r.Operations); i++ {
+		next, err := last.after(r.Operations[i], i)
+		if err != nil {
+			return nil, err
 		}
-		w, h = int64(bound(w)), int64(bound(h))
-		plan = append(plan, Step{path, bound(w), bound(h)})
+		plan, last = append(plan, next), next
 	}
 	return plan, nil
+}
+
+// after gives the step behind one more operation. An operation that fits only
+// some sizes fails only when the size is known.
+func (s Step) after(op Operation, i int) (Step, error) {
+	_, trims := op.(Trim)
+	next := Step{Path: stepPath(i + 1), AtMost: s.AtMost || trims}
+	w, h, err := op.size(int64(s.Width), int64(s.Height))
+	switch {
+	case err != nil && !s.AtMost:
+		return s, err.below(next.Path)
+	case err != nil:
+		w, h = int64(s.Width), int64(s.Height)
+	}
+	next.Width, next.Height = bound(w), bound(h)
+	return next, nil
+}
+
+// stepPath is the path of a plan's step.
+func stepPath(step int) string {
+	if step == 0 {
+		return "autoOrient"
+	}
+	return fmt.Sprintf("operations[%d]", step-1)
 }
 
 // bound keeps a side within 1 and math.MaxInt32, so that products of two
@@ -57,110 +94,3 @@ func bound(v int64) int { return int(min(max(v, 1), math.MaxInt32)) }
 
 // scaled is round(side × num / den), at least 1.
 func scaled(side, num, den int64) int64 { return max((2*side*num+den)/(2*den), 1) }
-
-// Within gives the size of a w×h picture scaled to lie within the operation's
-// width and height, its shape kept. The fits Contain and Pad scale to it.
-func (o Resize) Within(w, h int) (int, int) {
-	a, b := o.within(int64(w), int64(h))
-	return bound(a), bound(b)
-}
-
-func (o Resize) within(w, h int64) (int64, int64) {
-	toW, toH := int64(o.Width), int64(o.Height)
-	byWidth := toH == 0 || toW != 0 && toW*h <= toH*w
-	switch {
-	case byWidth && o.NoEnlarge && toW > w, !byWidth && o.NoEnlarge && toH > h:
-		return w, h
-	case byWidth:
-		return toW, scaled(h, toW, w)
-	default:
-		return scaled(w, toH, h), toH
-	}
-}
-
-func (o Resize) size(w, h int64) (int64, int64, *Error) {
-	toW, toH := int64(o.Width), int64(o.Height)
-	switch {
-	case o.Fit == Pad:
-		return toW, toH, nil
-	case o.Fit == Cover || o.Fit == Stretch:
-		if o.NoEnlarge {
-			toW, toH = min(toW, w), min(toH, h)
-		}
-		return toW, toH, nil
-	}
-	w, h = o.within(w, h)
-	return w, h, nil
-}
-
-// Source gives the part of a w×h picture that fit Cover scales to its result:
-// the largest one of the result's shape, held by the gravity. Cutting before
-// scaling keeps a long thin picture from becoming a giant on the way.
-func (o Resize) Source(w, h int) (x, y, sourceW, sourceH int) {
-	toW, toH, _ := o.size(int64(w), int64(h))
-	sw, sh := int64(w), int64(h)
-	switch small := o.NoEnlarge && (int64(o.Width) > sw || int64(o.Height) > sh); {
-	case small:
-		sw, sh = toW, toH
-	case toW*sh > toH*sw:
-		sh = min(scaled(sw, toH, toW), sh)
-	default:
-		sw = min(scaled(sh, toW, toH), sw)
-	}
-	x, y = o.Gravity.Offset(w, h, int(sw), int(sh))
-	return x, y, int(sw), int(sh)
-}
-
-// Rectangle gives the part of a w×h picture that is cut out, clipped to it. It
-// is empty when the crop lies outside.
-func (o Crop) Rectangle(w, h int) (x, y, cutW, cutH int) {
-	if o.X == nil || o.Y == nil {
-		cutW, cutH = min(o.Width, w), min(o.Height, h)
-		x, y = o.Gravity.Offset(w, h, cutW, cutH)
-		return x, y, cutW, cutH
-	}
-	return *o.X, *o.Y, max(min(o.Width, w-*o.X), 0), max(min(o.Height, h-*o.Y), 0)
-}
-
-func (o Crop) size(w, h int64) (int64, int64, *Error) {
-	_, _, cutW, cutH := o.Rectangle(bound(w), bound(h))
-	switch {
-	case cutW == 0:
-		return 0, 0, wrong("x", "the crop at x=%d lies outside of the picture, which is %d pixels wide", *o.X, w)
-	case cutH == 0:
-		return 0, 0, wrong("y", "the crop at y=%d lies outside of the picture, which is %d pixels high", *o.Y, h)
-	}
-	return int64(cutW), int64(cutH), nil
-}
-
-// rotateSlack is how much of a pixel may be lost at the rim before a rotated
-// picture is made one pixel larger.
-const rotateSlack = 0.1
-
-func (o Rotate) size(w, h int64) (int64, int64, *Error) {
-	switch math.Mod(math.Abs(o.Angle), 180) {
-	case 0:
-		return w, h, nil
-	case 90:
-		return h, w, nil
-	}
-	sin, cos := math.Sincos(o.Angle * math.Pi / 180)
-	sin, cos = math.Abs(sin), math.Abs(cos)
-	across, down := float64(w-1), float64(h-1)
-	return int64(math.Ceil(across*cos + down*sin + 1 - rotateSlack)),
-		int64(math.Ceil(across*sin + down*cos + 1 - rotateSlack)), nil
-}
-
-// What follows changes pixels where they are.
-
-func (Flip) size(w, h int64) (int64, int64, *Error)        { return w, h, nil }
-func (Blur) size(w, h int64) (int64, int64, *Error)        { return w, h, nil }
-func (Sharpen) size(w, h int64) (int64, int64, *Error)     { return w, h, nil }
-func (Grayscale) size(w, h int64) (int64, int64, *Error)   { return w, h, nil }
-func (Brightness) size(w, h int64) (int64, int64, *Error)  { return w, h, nil }
-func (Contrast) size(w, h int64) (int64, int64, *Error)    { return w, h, nil }
-func (Gamma) size(w, h int64) (int64, int64, *Error)       { return w, h, nil }
-func (Saturation) size(w, h int64) (int64, int64, *Error)  { return w, h, nil }
-func (Hue) size(w, h int64) (int64, int64, *Error)         { return w, h, nil }
-func (Invert) size(w, h int64) (int64, int64, *Error)      { return w, h, nil }
-func (SwapRedBlue) size(w, h int64) (int64, int64, *Error) { return w, h, nil }

@@ -15,24 +15,40 @@ import (
 // order:
 //
 //	autoOrient=false         keep the picture as stored (default: upright)
+//	frame=N  animated        which frame; all of them
+//	trim or trim=T or T,RGB  cut off a border by threshold and colour
 //	crop=WxH or WxH@X,Y      cut, by gravity or at a place
-//	width= height=           resize, with fit=, noEnlarge, gravity=, background=
+//	width= height=           resize, with fit=, noEnlarge, dpr=, gravity=, background=
+//	percent= or megapixels=  resize, with noEnlarge
+//	extend=TOP,RIGHT,BOTTOM,LEFT   a border in background=
 //	rotate=DEGREES           clockwise, corners in background=
 //	flip=h|v|hv
 //	brightness= contrast=    percent
 //	gamma= saturation= hue=  value, percent, degrees
-//	grayscale  invert
+//	grayscale                or grayscale=false, as all flags
+//	sepia or sepia=PERCENT   tint=RGB
+//	invert
 //	swap=rb                  exchange red and blue
+//	extract=red|green|blue|alpha
 //	blur= sharpen=           sigma
-//	format= quality=         of the result; background= lies under transparency
+//	pixelate=SIZE
+//	watermark=ID or ID/RENDITION   with wm_gravity= wm_x= wm_y= wm_opacity= wm_scale= wm_tile
+//	text=WORDS               with text_size= text_color= text_gravity= text_x= text_y= text_opacity=
+//	round=RADIUS or P%       transparent corners
+//	flatten or flatten=RGB   on background= or the colour
+//	format=                  of the result; background= lies under transparency
+//	quality= or ssim=        quality=auto is ssim=0.98
+//	maxBytes= effort= progressive chroma= lossless colors= metadata= profile=
+//	describe=FACET,FACET     exif, colors, blurhash, phash
 //
-// A flag is true, false, 1, 0 or bare. fit also knows "fit" (contain) and
-// "fill" (cover); a colour may leave its "#" out. Parameters listed in known
-// are the caller's own and left alone; any other, and any that is repeated, is
-// refused. The error is an *Error whose path is the parameter's name.
+// A flag is true, false, 1, 0 or bare. gravity=focus looks at fp=X,Y, and fp
+// alone stands for both. fit also knows "fit" (contain) and "fill" (cover); a
+// colour may leave its "#" out. Parameters listed in known are the caller's own
+// and left alone; any other, and any that is repeated, is refused. The error is
+// an *Error whose path is the parameter's name.
 func FromQuery(values url.Values, known ...string) (p Pipeline, given bool, err error) {
 	q := &query{values: values}
-	r := q.rendition()
+	r, describe := q.rendition(), q.describe()
 	if err := q.done(known); err != nil {
 		return Pipeline{}, false, err
 	}
@@ -40,10 +56,12 @@ func FromQuery(values url.Values, known ...string) (p Pipeline, given bool, err 
 		return Pipeline{}, false, nil
 	}
 	p = single(r)
+	p.Describe = describe
 	if err := p.validate(); err != nil {
 		err.Path = q.parameter(err.Path)
 		return Pipeline{}, true, err
 	}
+	p.Describe = inOrder(p.Describe)
 	return p, true, nil
 }
 
@@ -70,27 +88,29 @@ func (q *query) rendition() Rendition {
 	if q.has("autoOrient") {
 		r.KeepOrientation = !q.flag("autoOrient")
 	}
+	q.focal(&r)
 	gravity, background := Gravity(q.text("gravity")), q.color("background")
+	if gravity == "" && r.FocalPoint != nil {
+		gravity = Focus
+	}
+	q.trim(&r)
 	held := q.crop(&r, gravity)
 	held = q.resize(&r, gravity, background) || held
 	if gravity != "" && !held {
-		q.fail("gravity", "has no meaning here; it is for crop and for fit cover and pad")
+		q.fail(q.first("gravity", "fp"), "has no meaning here; it is for crop and for fit cover and pad")
 	}
+	q.extend(&r, background)
 	if angle, ok := q.number("rotate"); ok {
 		q.add(&r, Rotate{angle, background}, map[string]string{"": "rotate", "background": "background"})
 	}
 	q.flip(&r)
 	q.tones(&r)
-	r.Format, r.Background = Format(strings.ToLower(q.text("format"))), background
-	if r.Format == "jpg" {
-		r.Format = JPEG
-	}
-	if v, ok := q.integer("quality"); ok {
-		r.Quality = v
-		if v == 0 {
-			q.fail("quality", "is 0; allowed is 1 to 100")
-		}
-	}
+	q.watermark(&r)
+	q.write(&r)
+	q.round(&r)
+	q.flatten(&r, background)
+	q.result(&r)
+	r.Background = background
 	return r
 }
 
@@ -123,8 +143,8 @@ func (q *query) crop(r *Rendition, gravity Gravity) bool {
 	return m[3] == ""
 }
 
-// resize reads width=, height= and what belongs to them, and reports whether
-// the gravity took effect.
+// resize reads width=, height=, percent=, megapixels= and what belongs to them,
+// and reports whether the gravity took effect.
 func (q *query) resize(r *Rendition, gravity Gravity, background Color) bool {
 	width, okW := q.integer("width")
 	height, okH := q.integer("height")
@@ -135,16 +155,18 @@ func (q *query) resize(r *Rendition, gravity Gravity, background Color) bool {
 	case "fill":
 		fit = Cover
 	}
-	noEnlarge := q.has("noEnlarge") && q.flag("noEnlarge")
-	if !okW && !okH {
-		for _, name := range []string{"fit", "noEnlarge"} {
+	o := Resize{
+		Width: width, Height: height, Fit: fit, NoEnlarge: q.has("noEnlarge") && q.flag("noEnlarge"),
+		Percent: q.above0("percent"), Megapixels: q.above0("megapixels"), DPR: q.above0("dpr"),
+	}
+	if !okW && !okH && o.Percent == 0 && o.Megapixels == 0 {
+		for _, name := range []string{"fit", "noEnlarge", "dpr"} {
 			if q.values.Has(name) {
 				q.fail(name, "has no meaning without width or height")
 			}
 		}
 		return false
 	}
-	o := Resize{Width: width, Height: height, Fit: fit, NoEnlarge: noEnlarge}
 	cuts := fit == Cover || fit == Pad
 	if cuts {
 		o.Gravity = gravity
@@ -156,50 +178,18 @@ func (q *query) resize(r *Rendition, gravity Gravity, background Color) bool {
 	return cuts
 }
 
-func (q *query) flip(r *Rendition) {
-	switch v := q.text("flip"); v {
-	case "":
-	case "h", "v", "hv", "vh":
-		q.add(r, Flip{strings.Contains(v, "h"), strings.Contains(v, "v")}, nil)
-	default:
-		q.fail("flip", "is %q; allowed is h, v or hv", clip(v))
-	}
-}
-
-// tones reads the parameters that change colours and sharpness.
-func (q *query) tones(r *Rendition) {
-	amount := func(name string, op func(v float64) Operation) {
-		if v, ok := q.number(name); ok {
-			q.add(r, op(v), map[string]string{"": name})
-		}
-	}
-	plain := func(name string, op Operation) {
-		if q.has(name) && q.flag(name) {
-			q.add(r, op, nil)
-		}
-	}
-	amount("brightness", func(v float64) Operation { return Brightness{v} })
-	amount("contrast", func(v float64) Operation { return Contrast{v} })
-	amount("gamma", func(v float64) Operation { return Gamma{v} })
-	amount("saturation", func(v float64) Operation { return Saturation{v} })
-	amount("hue", func(v float64) Operation { return Hue{v} })
-	plain("grayscale", Grayscale{})
-	plain("invert", Invert{})
-	switch v := q.text("swap"); v {
-	case "":
-	case "rb", "br":
-		q.add(r, SwapRedBlue{}, nil)
-	default:
-		q.fail("swap", "is %q; allowed is rb", clip(v))
-	}
-	amount("blur", func(v float64) Operation { return Blur{v} })
-	amount("sharpen", func(v float64) Operation { return Sharpen{v} })
-}
-
 // parameter turns a path within the one rendition back into the name of the
 // parameter that the field was read from.
 func (q *query) parameter(path string) string {
 	path = strings.TrimPrefix(path, "renditions[0].")
+	switch {
+	case strings.HasPrefix(path, "focalPoint"):
+		return "fp"
+	case strings.HasPrefix(path, "describe"):
+		return "describe"
+	case path == "quality.ssim":
+		return "ssim"
+	}
 	var i int
 	var field string
 	if n, _ := fmt.Sscanf(path, "operations[%d].%s", &i, &field); n != 2 || i >= len(q.from) {

@@ -6,6 +6,7 @@ const (
 	minPercent, maxPercent = -100, 100
 	minGamma, maxGamma     = 0.1, 10
 	maxDegrees             = 360
+	minOpacity             = 0.01
 )
 
 // firstOf gives the first error of a list, so that checks can stand in a row.
@@ -22,32 +23,6 @@ func firstOf(errs ...*Error) *Error {
 func side(name string, v, lo int) *Error {
 	if v < lo || v > MaxSide {
 		return wrong(name, "is %d; allowed is 1 to %d pixels", v, MaxSide)
-	}
-	return nil
-}
-
-func (o Resize) validate() *Error {
-	err := firstOf(
-		side("width", o.Width, 0),
-		side("height", o.Height, 0),
-		oneOf("fit", o.Fit, "", Contain, Cover, Pad, Stretch),
-		o.Gravity.validate("gravity"),
-		o.Background.validate("background"),
-	)
-	both := o.Fit == Cover || o.Fit == Pad || o.Fit == Stretch
-	switch {
-	case err != nil:
-		return err
-	case o.Width == 0 && o.Height == 0:
-		return wrong("width", "width, height or both must be given, 1 to %d pixels", MaxSide)
-	case both && o.Width == 0:
-		return wrong("width", "is missing; fit %s needs width and height", o.Fit)
-	case both && o.Height == 0:
-		return wrong("height", "is missing; fit %s needs width and height", o.Fit)
-	case o.Gravity != "" && o.Fit != Cover && o.Fit != Pad:
-		return wrong("gravity", "has no meaning here; it is for fit cover and pad")
-	case o.Background != "" && o.Fit != Pad:
-		return wrong("background", "has no meaning here; it is for fit pad")
 	}
 	return nil
 }

@@ -37,16 +37,33 @@ const (
 	SouthWest Gravity = "southwest"
 	West      Gravity = "west"
 	NorthWest Gravity = "northwest"
+
+	// Attention is where the eye goes: edges, saturated colours, skin. The
+	// engine chooses the place.
+	Attention Gravity = "attention"
+	// Entropy is where there is most to see. The engine chooses the place.
+	Entropy Gravity = "entropy"
+	// Focus is the rendition's FocalPoint.
+	Focus Gravity = "focus"
 )
+
+// smart reports whether a gravity is no fixed place.
+func (g Gravity) smart() bool { return g == Attention || g == Entropy || g == Focus }
 
 // validate checks an optional gravity.
 func (g Gravity) validate(path string) *Error {
+	return oneOf(path, g, "", Center, North, NorthEast, East, SouthEast, South, SouthWest, West, NorthWest, Attention, Entropy, Focus)
+}
+
+// place checks an optional gravity that must be one of the nine places.
+func (g Gravity) place(path string) *Error {
 	return oneOf(path, g, "", Center, North, NorthEast, East, SouthEast, South, SouthWest, West, NorthWest)
 }
 
 // Offset gives the top left corner of an inner box of w×h within an outer one
 // of W×H that g holds it to. With an inner box larger than the outer one the
-// offsets are negative. Half pixels go to the left and top.
+// offsets are negative. Half pixels go to the left and top. Gravities that are
+// no fixed place count as Center.
 func (g Gravity) Offset(outerW, outerH, w, h int) (x, y int) {
 	x, y = (outerW-w)>>1, (outerH-h)>>1
 	s := string(g)
@@ -63,6 +80,19 @@ func (g Gravity) Offset(outerW, outerH, w, h int) (x, y int) {
 		y = outerH - h
 	}
 	return x, y
+}
+
+// Inset gives the top left corner as Offset does, moved by x and y: away from
+// the edges that g names, or from the middle to the right and down.
+func (g Gravity) Inset(outerW, outerH, w, h, x, y int) (left, top int) {
+	left, top = g.Offset(outerW, outerH, w, h)
+	if strings.HasSuffix(string(g), "east") {
+		x = -x
+	}
+	if strings.HasPrefix(string(g), "south") {
+		y = -y
+	}
+	return left + x, top + y
 }
 
 // Color is "#rrggbb" or "#rrggbbaa" in hexadecimal; empty means not given.
@@ -92,6 +122,17 @@ func (c Color) validate(path string) *Error {
 		return nil
 	}
 	return wrong(path, "is %.32q; allowed is #rrggbb or #rrggbbaa", string(c))
+}
+
+// opaque checks a colour that must be there and have no transparency.
+func (c Color) opaque(path string) *Error {
+	if err := c.validate(path); err != nil {
+		return err
+	}
+	if _, _, _, a := c.NRGBA(); c == "" || a != 255 {
+		return wrong(path, "is %.32q; allowed is #rrggbb, without transparency", string(c))
+	}
+	return nil
 }
 
 // oneOf refuses a value that is not in the list. An empty one that is allowed

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"imagemill/internal/config"
 	"imagemill/internal/secret"
 	"imagemill/internal/serve"
+	"imagemill/internal/sniff"
 	"imagemill/pkg/pipeline"
 )
 
@@ -28,9 +30,10 @@ type Config struct {
 	BodyGrace  time.Duration `env:"BODY_GRACE" help:"slack for a slow upload, 100ms to 10m"`
 	BodyRate   config.Bytes  `env:"BODY_RATE" help:"least average rate of an upload, per second"`
 
-	InputPixels int64  `env:"INPUT_PIXELS" help:"most pixels of an original, refused from its header"`
-	Side        int    `env:"SIDE" help:"longest side of an original, in pixels"`
-	Presets     string `env:"PRESETS" help:"JSON file with an object of presets by name, added to the built-in ones"`
+	InputPixels int64    `env:"INPUT_PIXELS" help:"most pixels of an original, refused from its header"`
+	Side        int      `env:"SIDE" help:"longest side of an original, in pixels"`
+	Inputs      []string `env:"INPUTS" help:"formats of originals that are taken in, by name; those that the workers can read"`
+	Presets     string   `env:"PRESETS" help:"JSON file with an object of presets by name, added to the built-in ones"`
 }
 
 // DefaultConfig gives the defaults.
@@ -38,6 +41,7 @@ func DefaultConfig() Config {
 	return Config{
 		Serve: serve.DefaultConfig("127.0.0.1:8080"), MaxBody: 64 << 20, MaxUploads: 256,
 		BodyGrace: 10 * time.Second, BodyRate: 4 << 10, InputPixels: 50_000_000, Side: 16384,
+		Inputs: defaultInputs(),
 	}
 }
 
@@ -66,7 +70,33 @@ func (c Config) Validate() error {
 	if c.InputPixels < 1 || c.Side < 1 {
 		errs = append(errs, errors.New("INPUT_PIXELS, SIDE: must be above 0"))
 	}
+	errs = append(errs, c.checkInputs())
 	return errors.Join(errs...)
+}
+
+// defaultInputs are the formats that every build of a worker can read.
+func defaultInputs() []string {
+	var names []string
+	for _, f := range sniff.Formats() {
+		if f.Readable() {
+			names = append(names, string(f))
+		}
+	}
+	return names
+}
+
+// checkInputs refuses what is no format, and a list of none.
+func (c Config) checkInputs() error {
+	if len(c.Inputs) == 0 {
+		return errors.New("INPUTS: is empty; without any format no upload is taken in")
+	}
+	known := sniff.Formats()
+	for _, name := range c.Inputs {
+		if !slices.Contains(known, sniff.Format(name)) {
+			return fmt.Errorf("INPUTS: %q is no format; allowed are %v", name, known)
+		}
+	}
+	return nil
 }
 
 // protected reports whether a listener beyond loopback is safe: users need keys,

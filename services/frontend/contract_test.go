@@ -16,9 +16,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	for _, t := range []string{"image/png", "image/jpeg", "image/gif"} {
+	for _, t := range []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/tiff", "image/jxl"} {
 		openapi3filter.RegisterBodyDecoder(t, openapi3filter.FileBodyDecoder)
 	}
+	openapi3filter.RegisterBodyDecoder("application/schema+json", openapi3filter.JSONBodyDecoder)
 	goleak.VerifyTestMain(m)
 }
 

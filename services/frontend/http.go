@@ -14,6 +14,7 @@ import (
 	"imagemill/internal/byterange"
 	"imagemill/internal/fault"
 	"imagemill/internal/serve"
+	"imagemill/internal/sniff"
 	"imagemill/services/imagemaster"
 )
 
@@ -21,6 +22,7 @@ import (
 func (s *Service) Routes(e *echo.Echo) {
 	e.GET("/", page)
 	e.GET("/openapi.yaml", openAPI)
+	e.GET("/pipeline.schema.json", pipelineSchema)
 	e.POST("/newImage", s.newImage, s.withKey)
 	e.GET("/image/isReady", s.isReady, s.withKey)
 	e.GET("/image/get", s.get, s.withKey)
@@ -146,8 +148,9 @@ func (s *Service) get(c echo.Context) error {
 	if err := known(c, "id", "rendition", "key"); err != nil {
 		return err
 	}
-	id, rendition := c.QueryParam("id"), c.QueryParam("rendition")
-	r := c.Request()
+	id, r := c.QueryParam("id"), c.Request()
+	rendition := s.choose(r.Context(), r, id, c.QueryParam("rendition"))
+	c.Response().Header().Set(echo.HeaderVary, "Accept")
 	span, partial := byterange.Parse(r.Header.Get("Range"))
 	if !partial {
 		span = byterange.Whole()
@@ -182,7 +185,7 @@ func (s *Service) send(c echo.Context, id string, img imagemaster.Image, partial
 	}
 	h.Set(echo.HeaderContentType, img.ContentType)
 	h.Set(echo.HeaderContentLength, strconv.FormatInt(img.Length, 10))
-	h.Set("Content-Disposition", fmt.Sprintf("inline; filename=%q", id+"-"+img.Name+"."+extension(img.Format)))
+	h.Set("Content-Disposition", fmt.Sprintf("inline; filename=%q", id+"-"+fileName(img)))
 	status := http.StatusOK
 	if partial {
 		status = http.StatusPartialContent
@@ -230,10 +233,17 @@ func notModified(r *http.Request, img imagemaster.Image) bool {
 	return false
 }
 
+// fileName is a rendition's name with its extension. One of a set ends in its
+// format already.
+func fileName(img imagemaster.Image) string {
+	name, _, _ := strings.Cut(img.Name, ".")
+	return name + "." + extension(img.Format)
+}
+
 // extension is the usual one of a format's files.
 func extension(format string) string {
-	if format == "jpeg" {
-		return "jpg"
+	if known := sniff.Format(format).Extension(); known != sniff.Unknown.Extension() {
+		return known[1:]
 	}
 	return format
 }

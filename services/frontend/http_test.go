@@ -197,7 +197,7 @@ func TestKeysAreTakenInThreeWays(t *testing.T) {
 		assert.NotEmpty(t, wrong.Header.Get("WWW-Authenticate"))
 	}
 	s.nothing()
-	for _, open := range []string{"/", "/openapi.yaml", "/healthz", "/readyz"} {
+	for _, open := range []string{"/", "/openapi.yaml", "/pipeline.schema.json", "/healthz", "/readyz"} {
 		assert.Equal(t, http.StatusOK, s.get(open).StatusCode, open)
 	}
 }

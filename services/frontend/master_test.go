@@ -105,6 +105,17 @@ func (m *memMaster) end(id, state string, result []byte) {
 	m.changed = make(chan struct{})
 }
 
+// addRendition puts one more into a finished image.
+func (m *memMaster) addRendition(id, name, format string, b []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := describe("image/"+format, b)
+	p.Name, p.Format, p.Width, p.Height = name, format, 8, 6
+	img := m.images[id]
+	img.status.Results = append(img.status.Results, p)
+	img.result[name] = b
+}
+
 func (m *memMaster) find(id string) (memImage, <-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -165,7 +176,12 @@ func (m *memMaster) Get(_ context.Context, id, rendition string, span storage.Sp
 	if err != nil {
 		return imagemaster.Image{}, err
 	}
-	p := img.status.Results[0]
+	var p imagemaster.Picture
+	for _, r := range img.status.Results {
+		if r.Name == rendition {
+			p = r
+		}
+	}
 	return imagemaster.Image{
 		Object: storage.Object{
 			Info:   storage.Info{Size: p.Size, SHA256: p.SHA256},

@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"imagemill/pkg/pipeline"
 )
 
 //go:embed page.html
@@ -25,4 +27,9 @@ func page(c echo.Context) error {
 // openAPI is GET /openapi.yaml.
 func openAPI(c echo.Context) error {
 	return c.Blob(http.StatusOK, "application/yaml", []byte(openAPIDocument))
+}
+
+// pipelineSchema is GET /pipeline.schema.json.
+func pipelineSchema(c echo.Context) error {
+	return c.Blob(http.StatusOK, "application/schema+json", []byte(pipeline.Schema()))
 }

@@ -97,6 +97,9 @@ func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
 // maxField bounds a form field beside the image.
 const maxField = pipeline.MaxDocument + 1
 
+// maxFields is more than there are parameters.
+const maxFields = 128
+
 // imagePart reads a form up to its image, which streams; fields must come before
 // it, since an image is passed on while it arrives.
 func imagePart(body io.Reader, boundary string) (io.Reader, url.Values, error) {
@@ -119,7 +122,7 @@ func imagePart(body io.Reader, boundary string) (io.Reader, url.Values, error) {
 		if err != nil {
 			return nil, nil, formError(err)
 		}
-		if len(v) == maxField || len(fields) > 64 {
+		if len(v) == maxField || len(fields) > maxFields {
 			return nil, nil, fault.New(fault.TooLarge, "the form field is too large, or there are too many").WithField(part.FormName())
 		}
 		fields.Add(part.FormName(), string(v))
@@ -206,12 +209,12 @@ func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
 		return "", fault.New(fault.Invalid, "the body is empty; send the bytes of an image")
 	}
 	format := sniff.Sniff(prefix)
-	if !format.Readable() {
-		return "", unsupported(format)
+	if !slices.Contains(s.cfg.Inputs, string(format)) {
+		return "", s.unsupported(format)
 	}
 	if info, ok := sniff.Header(prefix); ok {
 		pixels, side := s.live.pixels.Get(), s.live.side.Get()
-		if int64(info.Width)*int64(info.Height) > pixels || max(info.Width, info.Height) > side {
+		if info.Pixels() > pixels || max(info.Width, info.Height) > side {
 			return "", fault.Newf(fault.TooLarge, "the picture is %d×%d; at most %d pixels in all and %d a side are allowed",
 				info.Width, info.Height, pixels, side)
 		}
@@ -219,10 +222,15 @@ func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
 	return format.MIME(), nil
 }
 
-func unsupported(f sniff.Format) error {
+// unsupported names what is taken in.
+func (s *Service) unsupported(f sniff.Format) error {
 	what := "the bytes are those of no known image format"
 	if f != sniff.Unknown {
 		what = "the image is in the format " + f.Name() + ", which is not supported"
 	}
-	return fault.Newf(fault.Unsupported, "%s; send a JPEG, PNG, GIF, TIFF or BMP", what)
+	names := make([]string, len(s.cfg.Inputs))
+	for i, name := range s.cfg.Inputs {
+		names[i] = sniff.Format(name).Name()
+	}
+	return fault.Newf(fault.Unsupported, "%s; send one of: %s", what, strings.Join(names, ", "))
 }

@@ -49,10 +49,15 @@ func TestEveryWayToSayWhatToDo(t *testing.T) {
 	for query, want := range map[string]string{
 		"?preset=thumbnail": `"width":256`,
 		"?width=5":          `"width":5`,
-		"?grayscale&rotate=90&flip=h&brightness=-10&contrast=1.5&gamma=2&saturation=3&hue=4&invert=1&swap=rb&blur=1&sharpen=2": `"op":"hue"`,
-		"?width=4&height=3&fit=fill&noEnlarge=true&gravity=north&format=jpg&quality=7&crop=4x3&autoOrient=false":               `"quality":7`,
-		"?width=4&height=3&fit=pad&background=ff0000":                                                                          `"#ff0000"`,
-		"?pipeline=" + url.QueryEscape(doc):                                                                                    `"sigma":2`,
+		"?grayscale&rotate=90&flip=h&brightness=-10&contrast=1.5&gamma=2&saturation=3&hue=4&invert=1&swap=rb&blur=1&sharpen=2":   `"op":"hue"`,
+		"?width=4&height=3&fit=fill&noEnlarge=true&gravity=north&format=jpg&quality=7&crop=4x3&autoOrient=false":                 `"quality":7`,
+		"?width=4&height=3&fit=pad&background=ff0000":                                                                            `"#ff0000"`,
+		"?trim&percent=50&sepia&tint=ff8800&extract=red&pixelate=4&round=25%25&flatten&text=hello&text_size=9&text_color=ffffff": `"roundCorners"`,
+		"?crop=4x3&fp=0.5,0.25&extend=1,2,3,4&frame=2&format=webp&lossless&effort=3&metadata=keep&profile=p3":                    `"focalPoint"`,
+		"?megapixels=1&watermark=W1/small&wm_gravity=east&wm_x=-3&wm_opacity=0.5&wm_scale=0.5&format=auto&quality=auto":          `"watermark"`,
+		"?width=9&height=9&fit=cover&gravity=attention&dpr=2&ssim=0.9&maxBytes=2000&chroma=444&progressive&describe=exif,phash":  `"describe"`,
+		"?format=png&colors=16&trim=20,ffffff&flatten=000000&sepia=40":                                                           `"colors":16`,
+		"?pipeline=" + url.QueryEscape(doc): `"sigma":2`,
 	} {
 		s := start(t)
 		a := s.post(query, testPNG(t))
@@ -164,8 +169,10 @@ func TestWhatIsNoPictureIsRefusedBeforeItIsPassedOn(t *testing.T) {
 		detail string
 	}{
 		{"", 400, "empty"},
-		{"I am a text, whatever my name.jpg says", 415, "no known image format; send a JPEG, PNG, GIF, TIFF or BMP"},
-		{"RIFF\x10\x00\x00\x00WEBPVP8 ", 415, "WebP"},
+		{"I am a text, whatever my name.jpg says", 415, "no known image format; send one of: JPEG, PNG, GIF, TIFF, BMP, WebP"},
+		{"%PDF-1.7 and so on", 415, "PDF, which is not supported"},
+		{"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00mif1avif\x00\x00\x00\x00", 415, "AVIF, which is not supported"},
+		{"RIFF\x10\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\xff\xff\x00", 413, "65536×65536"},
 		{string(giantPNG(t)), 413, "50000×50000"},
 	} {
 		s := start(t)
@@ -173,6 +180,20 @@ func TestWhatIsNoPictureIsRefusedBeforeItIsPassedOn(t *testing.T) {
 		assert.Contains(t, p.Detail, c.detail)
 		s.nothing()
 	}
+}
+
+// What workers can read is the operator's to say.
+func TestInputsAreASetting(t *testing.T) {
+	s := start(t, func(c *Config) { c.Inputs = []string{"avif", "pdf"} })
+	for _, body := range []string{"%PDF-1.7 and so on", "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00mif1avif\x00\x00\x00\x00"} {
+		assert.Equal(t, http.StatusAccepted, s.post("", []byte(body)).StatusCode, body)
+	}
+	assert.Contains(t, s.post("", testPNG(t)).problem(t, 415).Detail, "send one of: AVIF, PDF")
+	cfg := DefaultConfig()
+	cfg.Inputs = []string{"png", "doc"}
+	assert.ErrorContains(t, cfg.Validate(), `INPUTS: "doc" is no format; allowed are [jpeg png gif`)
+	cfg.Inputs = nil
+	assert.ErrorContains(t, cfg.Validate(), "INPUTS: is empty")
 }
 
 func TestPixelLimitsCountSidesToo(t *testing.T) {

@@ -67,6 +67,9 @@ func (e *Engine) Render(ctx context.Context, job engine.Job) (report engine.Repo
 
 // load checks the original and decodes it.
 func load(ctx context.Context, job engine.Job, limits engine.Limits) (*original, error) {
+	if err := understood(job.Pipeline); err != nil {
+		return nil, err
+	}
 	src, err := open(job, limits.Frames)
 	if err != nil {
 		return nil, err

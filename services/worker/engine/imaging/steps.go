@@ -79,6 +79,7 @@ func cut(m image.Image, r image.Rectangle) image.Image {
 
 func resize(m image.Image, o pipeline.Resize) image.Image {
 	w, h := m.Bounds().Dx(), m.Bounds().Dy()
+	o = o.Resolve(w, h)
 	switch o.Fit {
 	case pipeline.Cover:
 		toW, toH := o.Width, o.Height
