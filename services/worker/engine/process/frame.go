@@ -33,9 +33,9 @@ type hello struct {
 	Sandbox  []sandbox.State `json:"sandbox"`
 }
 
-// request is one job for a child. A second frame follows it: the pipeline's
-// canonical JSON, which is a frame of its own so that a child that has seen the
-// same bytes before need not parse them again.
+// request is one job for a child. A second frame follows it: the pipeline, rendition
+// by rendition, which is a frame of its own so that a child that has seen the same
+// bytes before need not parse them again.
 type request struct {
 	ID uint64 `json:"id"`
 	// Source is the original's path, and Assets those of further pictures, where

@@ -3,7 +3,6 @@ package process
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"path/filepath"
@@ -68,13 +67,13 @@ func FuzzParent(f *testing.F) {
 // FuzzChild feeds a child what may come down its line. It answers every request
 // that makes sense once, with its number, and ends without a crash.
 func FuzzChild(f *testing.F) {
-	document, err := json.Marshal(pipeline.DefaultPresets()["small"])
+	document, err := write(pipeline.DefaultPresets()["small"])
 	require.NoError(f, err)
 	first := setup{Protocol: protocol, Dir: "d", Sandbox: sandbox.Config{None: true}}
 	f.Add(stream(f, request{ID: 1, Source: "s"}, document))
 	f.Add(stream(f, request{ID: 1, Source: "s", Limits: engine.Limits{Side: 9}}, document, request{ID: 2, Files: 1}, document))
 	f.Add(stream(f, request{ID: 1, Keys: []string{"a"}, Assets: map[string]string{"a": "b"}}, document, document))
-	f.Add(stream(f, request{}, []byte(`{"renditions":[{"operations":[{"op":"dream"}]}]}`)))
+	f.Add(stream(f, request{}, []byte(`[{"name":"a","document":{"renditions":[{"operations":[{"op":"dream"}]}]}}]`)))
 	f.Add([]byte("\x00\x00\x00\x02{}\x00\x10\x00\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var out bytes.Buffer

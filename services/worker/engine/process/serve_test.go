@@ -3,7 +3,6 @@ package process
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -45,7 +44,7 @@ func begin() setup {
 }
 
 func TestServeGreetsAnswersAndEndsWithItsInput(t *testing.T) {
-	document, err := json.Marshal(pipeline.DefaultPresets()["small"])
+	document, err := write(pipeline.DefaultPresets()["small"])
 	require.NoError(t, err)
 	var out bytes.Buffer
 	in := frames(t, request{ID: 7, Source: "s"}, document, request{ID: 8, Source: "s"}, document)
@@ -68,7 +67,7 @@ func TestServeEndsOnRubbishAndOnBrokenPipes(t *testing.T) {
 	for text, want := range map[string]error{
 		"\x00\x00\x00\x02{]": errRubbish, "\x00\x00\x00\x09{": io.ErrUnexpectedEOF,
 		"\x00\x00\x00\x02{}": io.ErrUnexpectedEOF, "\x00\x00\x00\x02{}\x00\x00\x00\x02{}": errRubbish,
-		"\x00\x00\x00\x0b{\"files\":1}\x00\x00\x00\x12{\"renditions\":[{}]}": errRubbish,
+		"\x00\x00\x00\x0b{\"files\":1}\x00\x00\x00\x32[{\"name\":\"a\",\"document\":{\"renditions\":[{}]}}]      ": errRubbish,
 	} {
 		in := frames(t)
 		in.WriteString(text)
@@ -91,6 +90,42 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	require.NoError(t, readFrame(out, &h))
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+// What Expand makes has names and a number that Parse refuses.
+func TestPipelinesReachTheChildAsTheyAre(t *testing.T) {
+	var known documents
+	for _, document := range []string{
+		`{"renditions":[{"operations":[{"op":"resize","width":10}]}]}`,
+		`{"describe":["exif"],"renditions":[{"name":"a","format":"auto","operations":[{"op":"grayscale"}]},{"name":"b","quality":7}]}`,
+	} {
+		p, err := pipeline.Parse([]byte(document))
+		require.NoError(t, err)
+		for _, want := range []pipeline.Pipeline{p, p.Expand(func(pipeline.Format) bool { return true })} {
+			b, err := known.marshal(want)
+			require.NoError(t, err)
+			got, err := new(documents).parse(b)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+			again, err := known.marshal(want)
+			require.NoError(t, err)
+			assert.Same(t, &b[0], &again[0], "it is known")
+		}
+	}
+	// A caller that changes its own changes nothing that is known.
+	p := pipeline.DefaultPresets()["small"]
+	b, err := known.marshal(p)
+	require.NoError(t, err)
+	p.Renditions[0].Quality = 3
+	other, err := known.marshal(p)
+	require.NoError(t, err)
+	assert.NotEqual(t, string(b), string(other))
+	for range 2 * remembered { // the oldest are forgotten
+		p.Renditions[0].Quality++
+		_, err := known.marshal(p)
+		require.NoError(t, err)
+	}
+	assert.Len(t, known.known, remembered)
 }
 
 func TestFramesAreBounded(t *testing.T) {
