@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,8 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagemill/internal/config"
-	"imagemill/services/worker"
-	"imagemill/services/worker/engine/process"
 )
 
 // version of the program; the commit is added from the build.
@@ -93,26 +90,6 @@ func overlapDisk() (cores int) {
 	cores = runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(2 * cores)
 	return cores
-}
-
-// engineCommand is the child process of a worker: frames in, frames out.
-func engineCommand() *cobra.Command {
-	kind := worker.EngineAuto
-	cmd := &cobra.Command{
-		Use: "engine", Hidden: true, Args: cobra.NoArgs,
-		Short: "Render pictures for a worker, over standard input and output",
-		RunE: func(_ *cobra.Command, _ []string) error {
-			// The parent decides when an engine ends, by closing its input: a signal
-			// that was sent to the whole group must not break off a picture.
-			e, err := newEngine(kind)
-			if err != nil {
-				return err
-			}
-			return process.Serve(context.Background(), process.Input(), os.Stdout, e)
-		},
-	}
-	cmd.Flags().StringVar(&kind, "engine", kind, "auto, imaging or native")
-	return cmd
 }
 
 func versionCommand() *cobra.Command {

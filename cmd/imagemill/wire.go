@@ -172,14 +172,15 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find own program for engines: %w", err)
 	}
-	pool, err := process.New(cfg.EnginePool(self, "engine", "--engine", cfg.Engine), process.Deps{Log: c.log})
+	pool, err := process.New(cfg.EnginePool(self, "engine", "--engine", cfg.Engine), process.Deps{Log: c.log, Metrics: n.metrics})
 	if err != nil {
 		return nil, err
 	}
 	svc, err := worker.New(cfg, worker.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
 		Master: imagemaster.NewClient("http://imagemaster", n.client), Blobs: storage.NewClient("http://storage", n.client),
-		Engine: pool, Abilities: abilities(), Resize: pool.Resize, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
+		Engine: pool, Abilities: abilities(), Resize: pool.Resize, Missing: n.missing, Metrics: n.metrics,
+		Notices:  func() []string { return append(n.watch.Notices(), pool.Notices()...) },
 		Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {

@@ -3,9 +3,11 @@ package taskdb
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"imagemill/internal/events"
@@ -82,7 +84,7 @@ func Done(t Task, r Result, now time.Time) (_ Task, changed bool, err error) {
 // GivenUp is the task after the failure f of the attempt that holds it.
 func (c Config) GivenUp(t Task, f Failure, now time.Time) (_ Task, changed bool, err error) {
 	for _, old := range t.Failures {
-		if old.Attempt == f.Attempt && old.Reason != expiredReason {
+		if old.Attempt == f.Attempt && !strings.HasSuffix(old.Reason, expiredReason) {
 			return t, false, nil // told already; an expiry is not what the worker told
 		}
 	}
@@ -122,6 +124,9 @@ func (c Config) failed(t Task, f Failure, now time.Time) (Task, error) {
 		f.Worker = t.Worker
 	}
 	f.At = now
+	if f.Died && t.Deaths+1 >= c.MaxDeaths {
+		f.Reason = fmt.Sprintf("the image killed its worker %d times; the last time: %s", t.Deaths+1, f.Reason)
+	}
 	t.Failures = append(slices.Clip(t.Failures), f)
 	t.Failures = t.Failures[max(0, len(t.Failures)-MaxFailures):]
 	t.Tries++

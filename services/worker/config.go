@@ -27,9 +27,12 @@ type Config struct {
 	OutputPixels int64         `env:"OUTPUT_PIXELS" help:"most pixels of a rendition, at any step of its way"`
 	Side         int           `env:"SIDE" help:"longest side of an original or a rendition, in pixels"`
 	Frames       int           `env:"FRAMES" help:"most frames of an animation"`
-	Memory       config.Bytes  `env:"ENGINE_MEMORY" help:"memory that an engine's garbage collector aims to stay below; 0: no aim"`
+	Memory       config.Bytes  `env:"ENGINE_MEMORY" help:"most memory of an engine, which dies of more, at least 64MiB; 0: no limit"`
 	Budget       config.Bytes  `env:"MEMORY" help:"memory that all images in work may need together, by estimates; 0: 7/10 of the control group's limit or the machine's"`
 	Recycle      int           `env:"RECYCLE" help:"images after which an engine is replaced; 0: after 1000"`
+	RecycleAt    config.Bytes  `env:"RECYCLE_MEMORY" help:"resident memory from which an engine is replaced after its image; 0: half of ENGINE_MEMORY"`
+	EngineDisk   config.Bytes  `env:"ENGINE_DISK" help:"most bytes that an engine may write for one image; 0: 1GiB"`
+	Sandbox      string        `env:"SANDBOX" help:"auto: engines are isolated by all that the kernel has; required: no start without; off: limits only"`
 }
 
 // The kinds of engines.
@@ -44,7 +47,7 @@ func DefaultConfig() Config {
 	return Config{
 		Serve: serve.DefaultConfig("127.0.0.1:0"), Engine: EngineAuto, Wait: 30 * time.Second, ReportTime: time.Minute,
 		WallTime: time.Minute, InputPixels: 50_000_000, OutputPixels: 50_000_000, Side: 16384, Frames: 256,
-		Memory: 1 << 30, Recycle: 10_000,
+		Memory: 1 << 30, Recycle: 10_000, Sandbox: string(process.SandboxAuto),
 	}
 }
 
@@ -75,6 +78,17 @@ func (c Config) Validate() error {
 	if c.Recycle < 0 {
 		errs = append(errs, fmt.Errorf("RECYCLE: %d is below 0", c.Recycle))
 	}
+	if c.Memory < 0 || (c.Memory > 0 && c.Memory < process.LeastMemory) {
+		errs = append(errs, fmt.Errorf("ENGINE_MEMORY: %s is below 64MiB, which an engine needs to start; 0 sets no limit", c.Memory))
+	}
+	if c.RecycleAt < 0 || c.EngineDisk < 0 {
+		errs = append(errs, errors.New("RECYCLE_MEMORY, ENGINE_DISK: must not be below 0"))
+	}
+	switch process.Sandbox(c.Sandbox) {
+	case process.SandboxAuto, process.SandboxRequired, process.SandboxOff:
+	default:
+		errs = append(errs, fmt.Errorf("SANDBOX: %q is none of auto, required, off", c.Sandbox))
+	}
 	return errors.Join(errs...)
 }
 
@@ -95,5 +109,6 @@ const maxWallTime = time.Hour
 func (c Config) EnginePool(command ...string) process.Config {
 	return process.Config{
 		Command: command, Size: c.engines(), WallTime: maxWallTime, Recycle: c.Recycle, MemoryBytes: int64(c.Memory),
+		RecycleBytes: int64(c.RecycleAt), ScratchBytes: int64(c.EngineDisk), Scratch: c.Scratch, Sandbox: process.Sandbox(c.Sandbox),
 	}
 }

@@ -20,9 +20,26 @@ import (
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/process"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// engineVariable makes the test binary an engine process that dies of every image.
+const engineVariable = "IMAGEMILL_WORKER_TEST_ENGINE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(engineVariable) == "" {
+		goleak.VerifyTestMain(m)
+		return
+	}
+	line, err := process.Parent()
+	if err != nil {
+		os.Exit(1)
+	}
+	_ = process.Serve(context.Background(), line, render(func(context.Context, engine.Job) (engine.Report, error) {
+		os.Exit(9)
+		return engine.Report{}, nil
+	}))
+}
 
 const (
 	patience = time.Minute

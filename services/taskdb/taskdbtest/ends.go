@@ -79,7 +79,11 @@ func endCases() map[string]func(*testing.T, *fixture) {
 				require.NoError(t, err)
 				f.clock.Advance(time.Minute)
 			}
-			require.Equal(t, taskdb.Failed, f.get(1).State)
+			got := f.get(1)
+			require.Equal(t, taskdb.Failed, got.State)
+			require.NotContains(t, got.Failures[0].Reason, "killed its worker")
+			require.Contains(t, got.Failures[f.cfg.MaxDeaths-1].Reason, "killed its worker")
+			require.Contains(t, got.Failures[f.cfg.MaxDeaths-1].Reason, failing(1, true).Reason)
 		},
 		"fail/an endless reason is cut": func(t *testing.T, f *fixture) {
 			f.held(1)

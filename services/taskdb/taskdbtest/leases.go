@@ -61,6 +61,9 @@ func leaseCases() map[string]func(*testing.T, *fixture) {
 			got := f.get(1)
 			require.Equal(t, taskdb.Failed, got.State)
 			require.Equal(t, f.cfg.MaxDeaths, got.Deaths)
+			require.Contains(t, got.Failures[len(got.Failures)-1].Reason, "killed its worker")
+			_, err := f.Fail(t.Context(), ID(1), failing(got.Attempt, true))
+			require.ErrorContains(t, err, "does not hold", "an expiry is not what the worker told")
 			f.heardOnly(events.Event{Kind: events.Ended, TaskID: ID(1), State: "failed"})
 			f.claim(1, 0)
 		},

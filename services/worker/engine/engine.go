@@ -23,6 +23,7 @@ package engine
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"imagemill/pkg/pipeline"
@@ -44,16 +45,23 @@ type Engine interface {
 type Job struct {
 	// Source is the path of the original.
 	Source string `json:"source"`
-	// Dir is an existing scratch folder for the results.
+	// File is the original, open for reading, where whoever calls has opened it.
+	// Then Source may be out of the engine's reach: engines read by [Job.Original].
+	File *os.File `json:"-"`
+	// Dir is an existing scratch folder for the results. In a sandbox an engine may
+	// make and write regular files there, and nothing else: not read back what it
+	// wrote, list, rename, remove, link. What has to be read back stays in memory.
 	Dir string `json:"dir"`
+	// Assets are the paths of the pictures that watermarks are made of, by the Key
+	// of each of pipeline.Pipeline.Assets; engines read them by [Job.Asset]. They
+	// are as hostile as originals.
+	Assets map[string]string `json:"assets,omitempty"`
+	// AssetFiles are those of Assets that are open already.
+	AssetFiles map[string]*os.File `json:"-"`
 	// Pipeline is valid (pipeline.Pipeline.Validate).
 	Pipeline pipeline.Pipeline `json:"pipeline"`
 	// Limits bound the job; zero fields stand for the defaults.
 	Limits Limits `json:"limits"`
-	// Assets are the pictures that watermarks are made of: by the Key of each
-	// of pipeline.Pipeline.Assets, a file that the engine may read. They are as
-	// hostile as originals.
-	Assets map[string]string `json:"assets,omitempty"`
 }
 
 // Limits bound what one job may cost. A zero field stands for its default.

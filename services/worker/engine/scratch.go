@@ -17,7 +17,7 @@ type ScratchFile struct {
 
 // CreateScratch opens path, which is made if it is missing.
 func CreateScratch(path string) (*ScratchFile, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := OpenPlain(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

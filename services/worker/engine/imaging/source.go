@@ -45,6 +45,7 @@ var decoders = map[sniff.Format]decoder{
 // source is an opened original of which only the header has been read.
 type source struct {
 	*os.File
+	done func()
 	engine.Picture
 	format  sniff.Format
 	decoder decoder
@@ -54,16 +55,21 @@ type source struct {
 	block   exif.Block
 }
 
-// open opens an original and reads its header. Frames are counted up to one
-// more than maxFrames.
-func open(path string, maxFrames int) (*source, error) {
-	file, err := os.Open(path)
+// open opens an original and reads its header; done is to be called at the end.
+// Frames are counted up to one more than maxFrames.
+func open(job engine.Job, maxFrames int) (*source, error) {
+	file, done, err := job.Original()
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
+		return nil, err
 	}
-	s := &source{File: file}
+	return read(file, done, maxFrames)
+}
+
+// read is open for a file that is open already; done is called on errors.
+func read(file *os.File, done func(), maxFrames int) (*source, error) {
+	s := &source{File: file, done: done}
 	if err := s.readHeader(maxFrames); err != nil {
-		_ = file.Close()
+		done()
 		return nil, err
 	}
 	return s, nil

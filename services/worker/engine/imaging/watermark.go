@@ -38,11 +38,10 @@ func marks(job engine.Job, limits engine.Limits) func(pipeline.Asset) (*image.NR
 		if m := decoded[a]; m != nil {
 			return m, nil
 		}
-		file, ok := job.Assets[a.Key()]
-		if !ok {
+		if _, ok := job.Assets[a.Key()]; !ok {
 			return nil, fault.Newf(fault.Unprocessable, "the watermark %s is not there", a.Key())
 		}
-		m, err := decodeMark(file, limits)
+		m, err := decodeMark(job, a.Key(), limits)
 		if err != nil {
 			e := fault.As(err)
 			return nil, fault.Wrap(e.Kind, "the watermark cannot be used: "+e.Public, fmt.Errorf("decode watermark %s: %w", a.Key(), err))
@@ -53,12 +52,16 @@ func marks(job engine.Job, limits engine.Limits) func(pipeline.Asset) (*image.NR
 }
 
 // decodeMark reads a watermark upright.
-func decodeMark(file string, limits engine.Limits) (*image.NRGBA, error) {
-	src, err := open(file, limits.Frames)
+func decodeMark(job engine.Job, key string, limits engine.Limits) (*image.NRGBA, error) {
+	file, done, err := job.Asset(key)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = src.Close() }()
+	src, err := read(file, done, limits.Frames)
+	if err != nil {
+		return nil, err
+	}
+	defer src.done()
 	if err := limits.CheckInput(src.format.Name(), src.Picture); err != nil {
 		return nil, err
 	}

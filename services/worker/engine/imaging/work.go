@@ -35,11 +35,11 @@ func load(ctx context.Context, job engine.Job, limits engine.Limits) (*work, err
 	if err := refused(job.Pipeline); err != nil {
 		return nil, err
 	}
-	src, err := open(job.Source, limits.Frames)
+	src, err := open(job, limits.Frames)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = src.Close() }()
+	defer src.done()
 	if err := limits.CheckInput(src.format.Name(), src.Picture); err != nil {
 		return nil, err
 	}

@@ -25,9 +25,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asEngine) == "" {
 		os.Exit(m.Run())
 	}
-	e, err := native.New()
+	line, err := process.Parent()
 	if err == nil {
-		err = process.Serve(context.Background(), process.Input(), os.Stdout, e)
+		var e *native.Engine
+		if e, err = native.New(); err == nil {
+			err = process.Serve(context.Background(), line, e)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

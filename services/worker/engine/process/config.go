@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/sandbox"
 )
 
 // maxSize is the most children that a pool can have.
@@ -30,12 +31,34 @@ type Config struct {
 	// Recycle is the number of pictures after which a child is replaced, to
 	// bound what leaks and fragments; default 1000.
 	Recycle int
-	// MemoryBytes is a child's soft memory limit (GOMEMLIMIT); 0 sets none.
+	// RecycleBytes is the resident memory from which a child is replaced after its
+	// picture; default half of MemoryBytes. Linux only.
+	RecycleBytes int64
+	// MemoryBytes is the most memory that a child may take; it dies of more. Go's
+	// collector aims to stay a quarter below. 0 sets no limit.
 	MemoryBytes int64
+	// ScratchBytes is the most that a child may write for one picture; default 1 GiB.
+	ScratchBytes int64
+	// Scratch is the folder in which children get their own; it should lie on the
+	// file system of the jobs' folders. Default is the system's temporary folder.
+	Scratch string
+	// Sandbox says what of the kernel's isolation the children must have; default
+	// SandboxAuto.
+	Sandbox Sandbox
 	// Threads is a child's GOMAXPROCS; default cores divided by the pool's size at
 	// the time, at least 1.
 	Threads int
 }
+
+// Sandbox is how much isolation by the kernel is asked for.
+type Sandbox string
+
+// The choices.
+const (
+	SandboxAuto     Sandbox = "auto"     // all that the kernel has; what it lacks is reported
+	SandboxRequired Sandbox = "required" // Run fails where something essential is missing
+	SandboxOff      Sandbox = "off"      // limits only
+)
 
 // WithDefaults fills the fields that are zero.
 func (c Config) WithDefaults() Config {
@@ -54,6 +77,15 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Recycle == 0 {
 		c.Recycle = 1000
+	}
+	if c.RecycleBytes == 0 {
+		c.RecycleBytes = c.MemoryBytes / 2
+	}
+	if c.ScratchBytes == 0 {
+		c.ScratchBytes = 1 << 30
+	}
+	if c.Sandbox == "" {
+		c.Sandbox = SandboxAuto
 	}
 	return c
 }
@@ -75,10 +107,36 @@ func (c Config) Validate() error {
 		return fmt.Errorf("engine recycle: is %d; must be positive", c.Recycle)
 	case c.MemoryBytes < 0:
 		return fmt.Errorf("engine memory: is %d bytes; must not be negative", c.MemoryBytes)
+	case c.MemoryBytes > 0 && c.MemoryBytes < LeastMemory:
+		return fmt.Errorf("engine memory: is %d bytes; an engine needs at least %d MiB", c.MemoryBytes, int64(LeastMemory)>>20)
+	case c.RecycleBytes < 0:
+		return fmt.Errorf("engine recycle memory: is %d bytes; must not be negative", c.RecycleBytes)
+	case c.ScratchBytes < 0:
+		return fmt.Errorf("engine scratch: is %d bytes; must not be negative", c.ScratchBytes)
+	case c.Sandbox != SandboxAuto && c.Sandbox != SandboxRequired && c.Sandbox != SandboxOff:
+		return fmt.Errorf("engine sandbox: is %q; allowed are auto, required and off", c.Sandbox)
 	case c.Threads < 0:
 		return fmt.Errorf("engine threads: is %d; must be positive", c.Threads)
 	}
 	return nil
+}
+
+// LeastMemory is the smallest limit under which a child can start.
+const LeastMemory = 64 << 20
+
+// sandbox is what a child with a folder is left with.
+func (c Config) sandbox(dir string) sandbox.Config {
+	return sandbox.Config{
+		Dir: dir, MemoryBytes: c.MemoryBytes, FileBytes: c.ScratchBytes, LimitsOnly: c.Sandbox == SandboxOff,
+	}
+}
+
+// outOfMemory is the reason of a child's death by its own greed.
+func (c Config) outOfMemory() string {
+	if c.MemoryBytes == 0 {
+		return "the engine ran out of memory"
+	}
+	return "the engine ran out of memory (limit " + mebibytes(c.MemoryBytes) + ")"
 }
 
 // environment is all that a child sees: what programs need to start at all,
@@ -86,7 +144,7 @@ func (c Config) Validate() error {
 func (c Config) environment(lookup func(string) (string, bool)) []string {
 	env := []string{"GOMAXPROCS=" + strconv.Itoa(c.Threads)}
 	if c.MemoryBytes > 0 {
-		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(c.MemoryBytes, 10))
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(c.MemoryBytes/4*3, 10))
 	}
 	for _, name := range []string{"PATH", "SystemRoot", "TMPDIR", "TEMP", "TMP", "GOCOVERDIR", "GORACE"} {
 		if v, ok := lookup(name); ok {

@@ -4,18 +4,19 @@
 //
 // The parent holds a [Pool]: a fixed number of children with one picture at a
 // time each, and one spare, already started, that takes the place of the next
-// that dies. A child that is late is killed. The child's side is [Serve], which
-// `imagemill engine` runs.
+// that dies or has served enough. A child that is late, or takes too much memory
+// or disk, is killed. The child's side is [Serve], which `imagemill engine` runs.
 //
-// Parent and child exchange frames over the child's stdin and stdout: four
-// bytes of length, big-endian, then JSON. The child greets first. Pictures
-// themselves do not pass through the pipes; both sides see the same files. The
-// parent believes nothing that a child answers beyond what it checks: size of
-// the answer, names, and that the files lie in the job's folder.
+// Parent and child exchange frames: four bytes of length, big-endian, then JSON.
+// The parent says first what the child is left with; the child goes into the
+// sandbox (engine/sandbox) and greets. On Unix the line is a socket, and the
+// original comes over it as an open descriptor; on Windows it is two pipes, and
+// originals come by path. Results go into a folder that each child has for
+// itself, and from there, once they are checked, into the job's folder. The parent
+// believes nothing that a child answers beyond what it checks: size of the answer,
+// names, and that results are plain files that the child can no longer change.
 //
 // A child gets no environment but what the configuration gives it, so that no
-// secret of the parent's is within its reach. It ends when its stdin ends, and
-// on Linux also by a signal when the parent dies.
-//
-// It puts no kernel sandbox around the child.
+// secret of the parent's is within its reach. It ends when its line ends, and on
+// Linux also by a signal when the parent dies.
 package process

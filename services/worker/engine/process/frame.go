@@ -9,6 +9,7 @@ import (
 
 	"imagemill/internal/fault"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/sandbox"
 )
 
 // maxFrame bounds a frame in bytes, so that a mad peer costs no memory. A
@@ -16,17 +17,36 @@ import (
 const maxFrame = 1 << 20
 
 // protocol is the version of the frames; parent and child must agree.
-const protocol = 1
+const protocol = 2
 
-// hello is the child's first frame.
-type hello struct {
+// setup is the parent's first frame: what the child is left with.
+type setup struct {
 	Protocol int `json:"protocol"`
+	// Dir is the folder into which all results go.
+	Dir     string         `json:"dir"`
+	Sandbox sandbox.Config `json:"sandbox"`
 }
 
-// request is one job for a child.
+// hello is the child's first frame, sent from within the sandbox.
+type hello struct {
+	Protocol int             `json:"protocol"`
+	Sandbox  []sandbox.State `json:"sandbox"`
+}
+
+// request is one job for a child. A second frame follows it: the pipeline, rendition
+// by rendition, which is a frame of its own so that a child that has seen the same
+// bytes before need not parse them again.
 type request struct {
-	ID  uint64     `json:"id"`
-	Job engine.Job `json:"job"`
+	ID uint64 `json:"id"`
+	// Source is the original's path, and Assets those of further pictures, where
+	// no descriptors can be passed.
+	Source string            `json:"source,omitempty"`
+	Assets map[string]string `json:"assets,omitempty"`
+	// Files is the number of descriptors that came with the frame: the original,
+	// then one for each of Keys.
+	Files  int           `json:"files,omitempty"`
+	Keys   []string      `json:"keys,omitempty"`
+	Limits engine.Limits `json:"limits,omitzero"`
 }
 
 // reply answers the request with the same ID by a report or a failure.
@@ -66,17 +86,29 @@ func (f *failure) err() error {
 	return e
 }
 
-// writeFrame sends v in one write.
-func writeFrame(w io.Writer, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("marshal frame: %w", err)
+// appendFrame appends v as a frame. A []byte is taken as it is.
+func appendFrame(to []byte, v any) ([]byte, error) {
+	body, raw := v.([]byte)
+	if !raw {
+		var err error
+		if body, err = json.Marshal(v); err != nil {
+			return to, fmt.Errorf("marshal frame: %w", err)
+		}
 	}
 	if len(body) > maxFrame {
-		return fmt.Errorf("write frame: %d bytes are more than %d", len(body), maxFrame)
+		return to, fmt.Errorf("write frame: %d bytes are more than %d", len(body), maxFrame)
 	}
-	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body))) //nolint:gosec // bounded above
-	if _, err := w.Write(append(frame, body...)); err != nil {
+	to = binary.BigEndian.AppendUint32(to, uint32(len(body))) //nolint:gosec // bounded above
+	return append(to, body...), nil
+}
+
+// writeFrame sends v in one write.
+func writeFrame(w io.Writer, v any) error {
+	frame, err := appendFrame(make([]byte, 0, 512), v)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(frame); err != nil {
 		return fmt.Errorf("write frame: %w", err)
 	}
 	return nil
@@ -85,20 +117,29 @@ func writeFrame(w io.Writer, v any) error {
 // errRubbish marks bytes that are no frame of this protocol.
 var errRubbish = errors.New("not a frame")
 
-// readFrame receives v. The error is io.EOF when the peer has closed between
+// readBody receives a frame. The error is io.EOF when the peer has closed between
 // frames, and errRubbish in the chain when what it sent makes no sense.
-func readFrame(r io.Reader, v any) error {
+func readBody(r io.Reader) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return err
+		return nil, err
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size > maxFrame {
-		return fmt.Errorf("%w: it claims %d bytes", errRubbish, size)
+		return nil, fmt.Errorf("%w: it claims %d bytes", errRubbish, size)
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(r, body); err != nil {
-		return fmt.Errorf("read frame: %w", io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf("read frame: %w", io.ErrUnexpectedEOF)
+	}
+	return body, nil
+}
+
+// readFrame receives v.
+func readFrame(r io.Reader, v any) error {
+	body, err := readBody(r)
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(body, v); err != nil {
 		return fmt.Errorf("%w: %w", errRubbish, err)

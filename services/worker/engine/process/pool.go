@@ -3,10 +3,14 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/fault"
 	"imagemill/services/worker/engine"
@@ -14,8 +18,10 @@ import (
 
 // Deps is what a Pool needs of its surroundings.
 type Deps struct {
-	// Log gets deaths and failed starts; required.
+	// Log gets deaths, failed starts and what isolates the children; required.
 	Log *slog.Logger
+	// Metrics gets what isolates the children; may be nil.
+	Metrics prometheus.Registerer
 }
 
 // Pool implements engine.Engine by child processes. Render waits while Run is
@@ -23,25 +29,22 @@ type Deps struct {
 type Pool struct {
 	cfg   Config
 	log   *slog.Logger
-	calls chan *call
+	desk  desk
 	fresh chan *child
 	ended chan struct{} // closed when Run returns
 	ids   atomic.Uint64
 	state state
 	size  size
+	known documents
+	walls walls
 }
 
-// call is one Render on its way to a child; done receives exactly once.
+// call is one Render.
 type call struct {
-	ctx  context.Context
-	req  request
-	wall time.Duration
-	done chan result
-}
-
-type result struct {
-	report engine.Report
-	err    error
+	ctx    context.Context
+	job    engine.Job
+	parcel parcel
+	wall   time.Duration
 }
 
 // state is what Ready tells.
@@ -62,7 +65,7 @@ func New(cfg Config, deps Deps) (*Pool, error) {
 	}
 	p := &Pool{
 		cfg: cfg, log: deps.Log,
-		calls: make(chan *call), fresh: make(chan *child), ended: make(chan struct{}),
+		fresh: make(chan *child), ended: make(chan struct{}), walls: newWalls(deps.Metrics),
 	}
 	p.size.want = cfg.Size
 	return p, nil
@@ -70,19 +73,34 @@ func New(cfg Config, deps Deps) (*Pool, error) {
 
 // Run keeps the children running until ctx is done; then it kills them, those
 // at work too, and returns nil. To let work end, wait for the calls of Render
-// before ending ctx. Run is called once.
-func (p *Pool) Run(ctx context.Context) error {
+// before ending ctx. It returns an error at once if the children's folder cannot be
+// made, or if a child is not isolated although the configuration requires it. Run
+// is called once.
+func (p *Pool) Run(ctx context.Context) (err error) {
 	defer close(p.ended)
+	root, err := os.MkdirTemp(p.cfg.Scratch, "imagemill-engines-")
+	if err != nil {
+		return fmt.Errorf("make the engines' folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var starter sync.WaitGroup
 	starting, stopStarting := context.WithCancel(context.WithoutCancel(ctx))
-	starter.Go(func() { p.start(starting) })
+	defer stopStarting()
+	var refused error
+	starter.Go(func() {
+		if refused = p.start(starting, root); refused != nil {
+			cancel()
+		}
+	})
 	p.size.open(func(quit <-chan struct{}) { p.slot(ctx, quit) })
 	<-ctx.Done()
 	p.size.close()
 	// The starter outlives the slots: its thread is the children's parent.
 	stopStarting()
 	starter.Wait()
-	return nil
+	return refused
 }
 
 // Ready is nil once a child has greeted and no start has failed since; else it
@@ -109,20 +127,23 @@ func (p *Pool) note(err error) {
 // Render implements engine.Engine: it waits for an idle child, then for its
 // answer. A child whose ctx ends, or that is late, is killed.
 func (p *Pool) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
-	c := &call{ctx: ctx, wall: p.cfg.WallTime, done: make(chan result, 1)}
+	c := &call{ctx: ctx, wall: p.cfg.WallTime}
 	if w := job.Limits.WallTime; w > 0 {
 		c.wall = min(c.wall, w)
 	}
 	// The clock is here: the child's own must not end a job first.
 	job.Limits.WallTime = 2 * c.wall
-	c.req = request{ID: p.ids.Add(1), Job: job}
-	select {
-	case p.calls <- c:
-	case <-ctx.Done():
-		return engine.Report{}, cancelled(ctx.Err())
-	case <-p.ended:
-		return engine.Report{}, fault.New(fault.Unavailable, "the engine has stopped")
+	var err error
+	if c.parcel, err = p.pack(p.ids.Add(1), job); err != nil {
+		return engine.Report{}, err
 	}
-	r := <-c.done
-	return r.report, r.err
+	defer c.parcel.close()
+	c.job = job
+	if child := p.desk.take(ctx, p.ended); child != nil {
+		return p.work(child, c)
+	}
+	if err := ctx.Err(); err != nil {
+		return engine.Report{}, cancelled(err)
+	}
+	return engine.Report{}, fault.New(fault.Unavailable, "the engine has stopped")
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -51,18 +52,63 @@ func child(role string) {
 		fmt.Fprintln(os.Stderr, "cannot start today")
 		os.Exit(3)
 	}
-	if err := process.Serve(context.Background(), os.Stdin, os.Stdout, actor{imaging.New()}); err != nil {
+	line, err := process.Parent()
+	if err == nil {
+		var e engine.Engine = actor{imaging.New(), line}
+		switch role {
+		case "nothing":
+			e = nothing{}
+		case "intruder":
+			e = newIntruder()
+		}
+		err = process.Serve(context.Background(), line, e)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
+// order reads what an original tells its engine to do.
+func order(job engine.Job) (verb, argument string) {
+	original, done, err := job.Original()
+	if err != nil {
+		return "", ""
+	}
+	defer done()
+	text := make([]byte, 4<<10)
+	n, _ := original.ReadAt(text, 0)
+	verb, argument, _ = strings.Cut(string(text[:n]), " ")
+	return verb, argument
+}
+
+// nothing is an engine that writes one empty file for each rendition.
+type nothing struct{}
+
+func (nothing) Render(_ context.Context, job engine.Job) (engine.Report, error) {
+	r := engine.Report{Engine: "nothing", Original: engine.Picture{Format: "png", Width: 64, Height: 64, Orientation: 1, Frames: 1}}
+	for _, w := range job.Pipeline.Renditions {
+		file := filepath.Join(job.Dir, w.Name+".png")
+		f, err := engine.CreateScratch(file)
+		if err != nil {
+			return r, err
+		}
+		if err := f.Close(); err != nil {
+			return r, err
+		}
+		r.Renditions = append(r.Renditions, engine.Rendition{Name: w.Name, File: file, Width: 32, Height: 32, Format: pipeline.PNG, ContentType: "image/png"})
+	}
+	return r, nil
+}
+
 // actor is an engine that does what its original tells it to.
-type actor struct{ engine.Engine }
+type actor struct {
+	engine.Engine
+	line *process.Line
+}
 
 func (a actor) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
-	text, _ := os.ReadFile(job.Source)
-	switch verb, argument, _ := strings.Cut(string(text), " "); verb {
+	switch verb, argument := order(job); verb {
 	case "panic":
 		go func() { panic("a decoder's own goroutine") }()
 		<-ctx.Done()
@@ -81,14 +127,17 @@ func (a actor) Render(ctx context.Context, job engine.Job) (engine.Report, error
 			}
 		}
 	case "close":
-		_ = os.Stdout.Close()
+		process.End(a.line)
 		<-make(chan struct{})
-	case "rubbish":
+	case "print":
 		fmt.Print("hello, I am a log line on the wrong stream")
+		return engine.Report{}, fault.New(fault.Invalid, "printed")
+	case "rubbish":
+		fmt.Fprint(process.Out(a.line), "hello, I am no frame at all, am I?")
 	case "text":
-		fmt.Print("\x00\x00\x00\x05hello")
+		fmt.Fprint(process.Out(a.line), "\x00\x00\x00\x05hello")
 	case "huge":
-		_ = binary.Write(os.Stdout, binary.BigEndian, uint32(1<<31))
+		_ = binary.Write(process.Out(a.line), binary.BigEndian, uint32(1<<31))
 	case "steal":
 		return engine.Report{Renditions: []engine.Rendition{{Name: "default", File: argument}}}, nil
 	case "pid":
@@ -102,17 +151,31 @@ func (a actor) Render(ctx context.Context, job engine.Job) (engine.Report, error
 // newPool runs a pool of children in a role until the test ends.
 func newPool(t testing.TB, role string, change func(*process.Config)) (*process.Pool, *log) {
 	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
 	cfg := process.Config{
-		Command: []string{self}, Env: []string{roleVariable + "=" + role}, Size: 2,
-		WallTime: 30 * time.Second, RetryDelay: time.Millisecond,
+		Command: []string{self(t)}, Env: []string{roleVariable + "=" + role}, Size: 2,
+		WallTime: 30 * time.Second, RetryDelay: time.Millisecond, Scratch: t.TempDir(),
+		Sandbox: process.SandboxOff, // the actor leaves marks; TestConformance and the intruders have it on
 	}
 	if change != nil {
 		change(&cfg)
 	}
+	return runPool(t, cfg, nil)
+}
+
+func self(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	require.NoError(t, err)
+	return path
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// runPool runs a pool until the test ends.
+func runPool(t testing.TB, cfg process.Config, metrics prometheus.Registerer) (*process.Pool, *log) {
+	t.Helper()
 	out := &log{}
-	pool, err := process.New(cfg, process.Deps{Log: slog.New(slog.NewTextHandler(out, nil))})
+	pool, err := process.New(cfg, process.Deps{Log: slog.New(slog.NewTextHandler(out, nil)), Metrics: metrics})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -166,8 +229,11 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	require.Eventually(t, ok, time.Minute, 2*time.Millisecond, what)
 }
 
+// isolated is the sandbox as a worker has it by default.
+func isolated(c *process.Config) { c.Sandbox, c.MemoryBytes = process.SandboxAuto, 1<<30 }
+
 func TestConformance(t *testing.T) {
-	pool, _ := newPool(t, "engine", nil)
+	pool, _ := newPool(t, "engine", isolated)
 	enginetest.Run(t, pool)
 }
 
@@ -175,7 +241,7 @@ func TestHostile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two thousand files take a while")
 	}
-	pool, _ := newPool(t, "engine", nil)
+	pool, _ := newPool(t, "engine", isolated)
 	enginetest.Hostile(t, pool, 10*time.Second)
 	healthy(t, pool)
 }
@@ -205,6 +271,7 @@ func TestDeathsAreContained(t *testing.T) {
 		assert.Contains(t, fault.As(err).Public, c.says, c.text)
 		healthy(t, pool)
 	}
+	assert.Contains(t, fault.As(do(t, pool, "print", 0)).Public, "printed", "standard output is not the line")
 	assert.Contains(t, out.String(), "a decoder's own goroutine", "the last words are in the log")
 	require.NoError(t, pool.Ready())
 }
@@ -275,7 +342,7 @@ func TestChildrenSeeNoSecrets(t *testing.T) {
 	pool, _ := newPool(t, "engine", func(c *process.Config) { c.MemoryBytes = 123 << 20; c.Threads = 3 })
 	_, env := whois(t, pool)
 	assert.NotContains(t, env, "secret-token")
-	assert.Contains(t, env, "GOMEMLIMIT=128974848")
+	assert.Contains(t, env, "GOMEMLIMIT=96731136")
 	assert.Contains(t, env, "GOMAXPROCS=3")
 }
 
@@ -285,7 +352,7 @@ func TestChildrenThatDoNotStartAreReported(t *testing.T) {
 		require.Error(t, pool.Ready())
 		eventually(t, "the start fails", func() bool { return strings.Contains(fmt.Sprint(pool.Ready()), says) })
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		_, err := pool.Render(ctx, engine.Job{})
+		_, err := pool.Render(ctx, engine.Job{Source: os.Args[0], Pipeline: pipeline.DefaultPresets()["small"]})
 		assert.Equal(t, fault.DeadlineExceeded, fault.KindOf(err))
 		cancel()
 	}
@@ -296,7 +363,7 @@ func TestChildrenThatDoNotStartAreReported(t *testing.T) {
 func TestStopKillsWhatIsAtWork(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	pool, err := process.New(process.Config{Command: []string{self}, Env: []string{roleVariable + "=engine"}, Size: 1},
+	pool, err := process.New(process.Config{Command: []string{self}, Env: []string{roleVariable + "=engine"}, Size: 1, Sandbox: process.SandboxOff},
 		process.Deps{Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -317,7 +384,7 @@ func TestStopKillsWhatIsAtWork(t *testing.T) {
 // parent is a process that is killed while its children work.
 func parent() {
 	self, _ := os.Executable()
-	pool, err := process.New(process.Config{Command: []string{self}, Env: []string{roleVariable + "=engine"}, Size: 1},
+	pool, err := process.New(process.Config{Command: []string{self}, Env: []string{roleVariable + "=engine"}, Size: 1, Sandbox: process.SandboxOff},
 		process.Deps{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		os.Exit(1)
@@ -426,4 +493,26 @@ func BenchmarkTiny(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pictures/s")
+}
+
+// BenchmarkProtocol is what a job costs beside the engine's own work: the
+// children have an engine that does nothing.
+func BenchmarkProtocol(b *testing.B) {
+	pool, _ := newPool(b, "nothing", nil)
+	dir := b.TempDir()
+	source := filepath.Join(dir, "original")
+	require.NoError(b, os.WriteFile(source, enginetest.PNG(b, enginetest.Quadrants(64, 64)), 0o600))
+	job := engine.Job{Source: source, Dir: dir, Pipeline: pipeline.DefaultPresets()["default"]}
+	b.SetParallelism(1)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		own := job
+		own.Dir = b.TempDir()
+		for pb.Next() {
+			if _, err := pool.Render(b.Context(), own); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 }

@@ -1,67 +1,134 @@
 package process
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/sandbox"
 )
 
-// Serve is the child's side: it greets, then answers one request after the
-// other until in ends, which returns nil, or ctx is done, which returns its
-// error. A failure of the engine is an answer, not an end; a broken pipe or a
-// frame that makes no sense is an end.
+// Serve is the child's side. It hears from the parent what it is left with, goes
+// into the sandbox, greets, then answers one request after the other until the
+// line ends, which returns nil, or ctx is done, which returns its error. A failure
+// of the engine is an answer, not an end; a broken line or a frame that makes no
+// sense is an end.
 //
-// Nothing else may write to out. When ctx ends first, a read from in stays
-// behind until in ends or is closed; the process is expected to exit then.
-// The wall clock is the parent's: a job's own WallTime is not looked at here
-// unless the engine does.
-func Serve(ctx context.Context, in io.Reader, out io.Writer, e engine.Engine) error {
-	if err := writeFrame(out, hello{protocol}); err != nil {
-		return fmt.Errorf("greet: %w", err)
+// Whatever e has to load must be loaded before: from the greeting on, the process
+// opens no file but results. All results go into the folder that the parent has
+// made for this child. The wall clock is the parent's: a job's own WallTime is not
+// looked at here unless the engine does.
+func Serve(ctx context.Context, line *Line, e engine.Engine) error {
+	stop := context.AfterFunc(ctx, line.end)
+	defer stop()
+	s := server{line: line, engine: e}
+	err := s.greet()
+	for err == nil {
+		err = s.next(ctx)
 	}
-	requests, ended := make(chan request), make(chan error, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { ended <- receive(ctx, bufio.NewReader(in), requests) }()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-ended:
-			return err
-		case r := <-requests:
-			answer := reply{ID: r.ID}
-			report, err := e.Render(ctx, r.Job)
-			if err != nil {
-				answer.Failure = failureOf(err)
-			} else {
-				answer.Report = report
-			}
-			if err := writeFrame(out, answer); err != nil {
-				return fmt.Errorf("answer: %w", err)
-			}
-		}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, io.EOF):
+		return nil
 	}
+	return err
 }
 
-// receive reads requests until in ends.
-func receive(ctx context.Context, in io.Reader, requests chan<- request) error {
-	for {
-		var r request
-		switch err := readFrame(in, &r); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return fmt.Errorf("receive: %w", err)
-		}
-		select {
-		case requests <- r:
-		case <-ctx.Done():
-			return nil
+// server is a child at work.
+type server struct {
+	line   *Line
+	engine engine.Engine
+	dir    string
+	known  documents
+}
+
+func (s *server) greet() error {
+	var first setup
+	if err := readFrame(s.line.read, &first); err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	if first.Protocol != protocol {
+		return fmt.Errorf("the parent speaks protocol %d, not %d", first.Protocol, protocol)
+	}
+	s.dir = first.Dir
+	if err := writeFrame(s.line.out, hello{protocol, sandbox.Enter(first.Sandbox)}); err != nil {
+		return fmt.Errorf("greet: %w", err)
+	}
+	return nil
+}
+
+// next answers one request.
+func (s *server) next(ctx context.Context) error {
+	id, job, done, err := s.receive()
+	if err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	answer := reply{ID: id}
+	report, err := s.engine.Render(ctx, job)
+	done()
+	if err != nil {
+		answer.Failure = failureOf(err)
+	} else {
+		answer.Report = report
+	}
+	if err := writeFrame(s.line.out, answer); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	return nil
+}
+
+// receive reads a request with all that belongs to it; done closes its files.
+func (s *server) receive() (id uint64, job engine.Job, done func(), err error) {
+	var r request
+	if err := readFrame(s.line.read, &r); err != nil {
+		return 0, job, nil, err
+	}
+	document, err := readBody(s.line.read)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return 0, job, nil, err
+	}
+	p, err := s.known.parse(document)
+	if err != nil {
+		return 0, job, nil, err
+	}
+	files, err := s.line.take(r.Files)
+	if err != nil {
+		return 0, job, nil, err
+	}
+	done = func() {
+		for _, f := range files {
+			_ = f.Close() // it was only read
 		}
 	}
+	job = engine.Job{Source: r.Source, Dir: s.dir, Pipeline: p, Limits: r.Limits, Assets: r.Assets}
+	if err := r.open(&job, files); err != nil {
+		done()
+		return 0, job, nil, err
+	}
+	return r.ID, job, done, nil
+}
+
+// open puts the descriptors where they belong.
+func (r request) open(job *engine.Job, files []*os.File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if len(files) != 1+len(r.Keys) {
+		return fmt.Errorf("%w: %d descriptors for %d keys", errRubbish, len(files), len(r.Keys))
+	}
+	job.File = files[0]
+	for i, key := range r.Keys {
+		if job.AssetFiles == nil {
+			job.AssetFiles = make(map[string]*os.File, len(r.Keys))
+		}
+		job.AssetFiles[key] = files[1+i]
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package process
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"imagemill/internal/fault"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/sandbox"
 )
 
 // stub answers every job in the same way.
@@ -27,20 +27,28 @@ type stub struct {
 
 func (s stub) Render(context.Context, engine.Job) (engine.Report, error) { return s.report, s.err }
 
-// frames writes requests as a parent would.
+// frames writes requests as a parent would. No sandbox is asked for that would
+// stay around the tests.
 func frames(t *testing.T, v ...any) *bytes.Buffer {
 	var b bytes.Buffer
+	require.NoError(t, writeFrame(&b, begin()))
 	for _, v := range v {
 		require.NoError(t, writeFrame(&b, v))
 	}
 	return &b
 }
 
+// begin is a first frame that leaves the process what it has.
+func begin() setup {
+	return setup{Protocol: protocol, Dir: "d", Sandbox: sandbox.Config{None: true}}
+}
+
 func TestServeGreetsAnswersAndEndsWithItsInput(t *testing.T) {
-	job := engine.Job{Source: "s", Dir: "d", Pipeline: pipeline.DefaultPresets()["small"]}
+	document, err := write(pipeline.DefaultPresets()["small"])
+	require.NoError(t, err)
 	var out bytes.Buffer
-	in := frames(t, request{ID: 7, Job: job}, request{ID: 8, Job: job})
-	require.NoError(t, Serve(t.Context(), in, &out, stub{err: fault.Wrap(fault.TooLarge, "too large", errors.New("because")).WithField("f")}))
+	in := frames(t, request{ID: 7, Source: "s"}, document, request{ID: 8, Source: "s"}, document)
+	require.NoError(t, Serve(t.Context(), NewLine(in, &out), stub{err: fault.Wrap(fault.TooLarge, "too large", errors.New("because")).WithField("f")}))
 	var h hello
 	require.NoError(t, readFrame(&out, &h))
 	assert.Equal(t, protocol, h.Protocol)
@@ -56,13 +64,19 @@ func TestServeGreetsAnswersAndEndsWithItsInput(t *testing.T) {
 }
 
 func TestServeEndsOnRubbishAndOnBrokenPipes(t *testing.T) {
-	err := Serve(t.Context(), strings.NewReader("\x00\x00\x00\x02{]"), io.Discard, stub{})
-	require.ErrorIs(t, err, errRubbish)
-	err = Serve(t.Context(), strings.NewReader("\x00\x00\x00\x09{"), io.Discard, stub{})
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	for text, want := range map[string]error{
+		"\x00\x00\x00\x02{]": errRubbish, "\x00\x00\x00\x09{": io.ErrUnexpectedEOF,
+		"\x00\x00\x00\x02{}": io.ErrUnexpectedEOF, "\x00\x00\x00\x02{}\x00\x00\x00\x02{}": errRubbish,
+		"\x00\x00\x00\x0b{\"files\":1}\x00\x00\x00\x32[{\"name\":\"a\",\"document\":{\"renditions\":[{}]}}]      ": errRubbish,
+	} {
+		in := frames(t)
+		in.WriteString(text)
+		require.ErrorIs(t, Serve(t.Context(), NewLine(in, io.Discard), stub{}), want, text)
+	}
+	require.ErrorContains(t, Serve(t.Context(), NewLine(strings.NewReader("\x00\x00\x00\x02{}"), io.Discard), stub{}), "speaks protocol 0")
 	r, w := io.Pipe()
 	require.NoError(t, r.Close())
-	require.ErrorIs(t, Serve(t.Context(), strings.NewReader(""), w, stub{}), io.ErrClosedPipe)
+	require.ErrorIs(t, Serve(t.Context(), NewLine(frames(t), w), stub{}), io.ErrClosedPipe)
 }
 
 func TestServeEndsWithItsContext(t *testing.T) {
@@ -70,12 +84,48 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, child := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, in, child, stub{}) }()
+	go func() { ended <- Serve(ctx, NewLine(in, child), stub{}) }()
+	require.NoError(t, writeFrame(parent, begin()))
 	var h hello
 	require.NoError(t, readFrame(out, &h))
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
-	require.NoError(t, parent.Close())
+}
+
+// What Expand makes has names and a number that Parse refuses.
+func TestPipelinesReachTheChildAsTheyAre(t *testing.T) {
+	var known documents
+	for _, document := range []string{
+		`{"renditions":[{"operations":[{"op":"resize","width":10}]}]}`,
+		`{"describe":["exif"],"renditions":[{"name":"a","format":"auto","operations":[{"op":"grayscale"}]},{"name":"b","quality":7}]}`,
+	} {
+		p, err := pipeline.Parse([]byte(document))
+		require.NoError(t, err)
+		for _, want := range []pipeline.Pipeline{p, p.Expand(func(pipeline.Format) bool { return true })} {
+			b, err := known.marshal(want)
+			require.NoError(t, err)
+			got, err := new(documents).parse(b)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+			again, err := known.marshal(want)
+			require.NoError(t, err)
+			assert.Same(t, &b[0], &again[0], "it is known")
+		}
+	}
+	// A caller that changes its own changes nothing that is known.
+	p := pipeline.DefaultPresets()["small"]
+	b, err := known.marshal(p)
+	require.NoError(t, err)
+	p.Renditions[0].Quality = 3
+	other, err := known.marshal(p)
+	require.NoError(t, err)
+	assert.NotEqual(t, string(b), string(other))
+	for range 2 * remembered { // the oldest are forgotten
+		p.Renditions[0].Quality++
+		_, err := known.marshal(p)
+		require.NoError(t, err)
+	}
+	assert.Len(t, known.known, remembered)
 }
 
 func TestFramesAreBounded(t *testing.T) {
@@ -85,31 +135,50 @@ func TestFramesAreBounded(t *testing.T) {
 }
 
 func TestResultsMustBeWhereTheyShould(t *testing.T) {
-	dir, other := t.TempDir(), t.TempDir()
-	good := filepath.Join(dir, "default.png")
-	for _, name := range []string{good, filepath.Join(other, "default.png")} {
-		require.NoError(t, os.WriteFile(name, []byte("12345"), 0o600))
-	}
-	link := filepath.Join(dir, "link.png")
-	linked := os.Symlink(good, link) == nil
-	job := engine.Job{Dir: dir, Pipeline: pipeline.DefaultPresets()["small"]}
-	try := func(r ...engine.Rendition) error {
-		_, err := accept(job, reply{Report: engine.Report{Renditions: r}})
-		return err
-	}
-	require.NoError(t, try(engine.Rendition{Name: "default", File: good, Bytes: 5}))
-	for _, r := range [][]engine.Rendition{
-		nil,
-		{{Name: "default", File: good, Bytes: 4}},
-		{{Name: "other", File: good, Bytes: 5}},
-		{{Name: "default", File: filepath.Join(other, "default.png"), Bytes: 5}},
-		{{Name: "default", File: dir, Bytes: 5}},
-		{{Name: "default", File: good, Bytes: 5}, {Name: "default", File: good, Bytes: 5}},
-	} {
-		assert.True(t, engine.Died(try(r...)), "%+v", r)
-	}
-	if linked {
-		assert.True(t, engine.Died(try(engine.Rendition{Name: "default", File: link, Bytes: 5})))
+	for _, size := range []int64{5, copied + 1} {
+		from, dir, other := t.TempDir(), t.TempDir(), t.TempDir()
+		body := make([]byte, size)
+		job := engine.Job{Dir: dir, Pipeline: pipeline.DefaultPresets()["small"]}
+		try := func(file string, bytes int64) error {
+			report := engine.Report{Renditions: []engine.Rendition{{Name: "default", File: file, Bytes: bytes}}}
+			got, err := accept(job, from, reply{Report: report})
+			if err == nil {
+				require.Equal(t, filepath.Join(dir, filepath.Base(file)), got.Renditions[0].File)
+				stat, err := os.Lstat(got.Renditions[0].File)
+				require.NoError(t, err)
+				require.Equal(t, size, stat.Size())
+			}
+			return err
+		}
+		for _, name := range []string{
+			filepath.Join(from, "default.png"), filepath.Join(other, "default.png"), filepath.Join(from, "other.png"),
+			filepath.Join(from, "default.tar.gz"), filepath.Join(from, "default."), filepath.Join(from, "default.PNG"),
+			filepath.Join(dir, "original"),
+		} {
+			require.NoError(t, os.WriteFile(name, body, 0o600))
+		}
+		for _, file := range []string{
+			"", "default.png", from, filepath.Join(other, "default.png"), filepath.Join(from, "other.png"),
+			filepath.Join(from, "default.tar.gz"), filepath.Join(from, "default."), filepath.Join(from, "default.PNG"),
+			filepath.Join(from, "default.none"), filepath.Join(dir, "original"),
+		} {
+			assert.True(t, engine.Died(try(file, size)), file)
+		}
+		for name, make := range map[string]func(string) error{
+			"default.link": func(to string) error { return os.Symlink(filepath.Join(other, "default.png"), to) },
+			"default.dir":  func(to string) error { return os.Mkdir(to, 0o700) },
+		} {
+			if make(filepath.Join(from, name)) == nil {
+				assert.True(t, engine.Died(try(filepath.Join(from, name), size)), name)
+			}
+			_, err := os.Lstat(filepath.Join(dir, name))
+			assert.True(t, os.IsNotExist(err), "nothing is left of %s", name)
+		}
+		require.NoError(t, try(filepath.Join(from, "default.png"), size))
+		require.NoError(t, os.WriteFile(filepath.Join(from, "default.png"), body, 0o600))
+		assert.True(t, engine.Died(try(filepath.Join(from, "default.png"), size-1)))
+		_, err := accept(job, from, reply{})
+		assert.True(t, engine.Died(err), "renditions are missing")
 	}
 }
 
@@ -126,24 +195,10 @@ func TestTailKeepsBeginningAndEnd(t *testing.T) {
 	assert.Empty(t, (&tail{}).cause())
 }
 
-// A child's answer is hostile too.
-func FuzzReadFrame(f *testing.F) {
-	b, err := json.Marshal(reply{ID: 1, Failure: &failure{Kind: fault.Invalid, Public: "x"}})
-	require.NoError(f, err)
-	f.Add(append([]byte{0, 0, 0, byte(len(b))}, b...))
-	f.Add([]byte("\xff\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var r reply
-		if err := readFrame(bytes.NewReader(b), &r); err == nil && r.Failure != nil {
-			_ = r.Failure.err().Error()
-		}
-	})
-}
-
 func ExampleServe() {
-	// What `imagemill engine` does, but with pipes instead of stdin and stdout:
-	// the parent has closed its end at once, so Serve greets and returns.
-	err := Serve(context.Background(), strings.NewReader(""), io.Discard, stub{})
+	// What `imagemill engine` does, but with streams instead of the line to its
+	// parent, which has closed its end at once, so that Serve returns.
+	err := Serve(context.Background(), NewLine(strings.NewReader(""), io.Discard), stub{})
 	if err != nil {
 		panic(err)
 	}

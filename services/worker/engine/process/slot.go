@@ -13,14 +13,22 @@ import (
 
 // start makes children and offers each to whichever slot needs one; the one
 // that nobody needs yet is the spare. All of them are started from one thread,
-// because Linux signals a parent's death when the starting thread ends.
-func (p *Pool) start(ctx context.Context) {
+// because Linux signals a parent's death when the starting thread ends. It
+// returns an error when a child is not isolated as it has to be.
+func (p *Pool) start(ctx context.Context, root string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	for ctx.Err() == nil {
+	for n := uint64(0); ctx.Err() == nil; n++ {
 		cfg := p.cfg
 		cfg.Threads = p.threads()
-		c, err := start(cfg)
+		c, err := start(cfg, root, n)
+		if err == nil {
+			if err = p.isolated(c); err != nil {
+				c.bury()
+				p.note(err)
+				return err
+			}
+		}
 		p.note(err)
 		if err != nil {
 			p.log.Error("engine process does not start", "error", err)
@@ -33,15 +41,16 @@ func (p *Pool) start(ctx context.Context) {
 		select {
 		case p.fresh <- c:
 		case <-c.exited: // a spare that died of itself
+			c.bury()
 		case <-ctx.Done():
-			c.kill()
-			<-c.exited
+			c.bury()
 		}
 	}
+	return nil
 }
 
-// slot serves calls with one child at a time until ctx is done, or, after the
-// call in hand, until quit is closed.
+// slot keeps one child at a time on the desk until ctx is done, or, after the
+// picture in hand, until quit is closed.
 func (p *Pool) slot(ctx context.Context, quit <-chan struct{}) {
 	for ctx.Err() == nil {
 		select {
@@ -50,75 +59,94 @@ func (p *Pool) slot(ctx context.Context, quit <-chan struct{}) {
 		case <-quit:
 			return
 		case c := <-p.fresh:
-			p.work(ctx, quit, c)
-			c.kill()
-			<-c.exited
+			c.pool = ctx
+			stop := context.AfterFunc(ctx, func() { c.kill(noLonger) })
+			p.keep(ctx, quit, c)
+			stop()
+			c.bury()
 		}
 	}
 }
 
-// work serves calls with c until it is of no more use or has served enough.
-func (p *Pool) work(ctx context.Context, quit <-chan struct{}, c *child) {
-	for c.served < p.cfg.Recycle {
-		select { // a busy pool must not keep a slot that is to end
-		case <-quit:
-			return
-		default:
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-quit:
-			return
-		case <-c.exited:
-			p.log.Warn("idle engine process died", "state", c.cmd.ProcessState.String(), "stderr", c.stderr.String())
-			return
-		case call := <-p.calls:
-			r, alive := p.serve(ctx, c, call)
-			call.done <- r
-			if !alive {
-				return
-			}
-		}
+// keep has c on the desk until it is of no more use.
+func (p *Pool) keep(ctx context.Context, quit <-chan struct{}, c *child) {
+	p.desk.put(c)
+	select {
+	case <-ctx.Done():
+	case <-quit:
+	case <-c.exited:
+	case <-c.free:
 	}
+	if p.desk.leave(c) && c.gone() && ctx.Err() == nil {
+		p.log.Warn("idle engine process died", "state", c.cmd.ProcessState.String(), "stderr", c.stderr.String())
+	}
+	<-c.free
+}
+
+// work carries out one call on a child that was taken.
+func (p *Pool) work(c *child, call *call) (engine.Report, error) {
+	began := time.Now()
+	report, alive, err := p.serve(c, call)
+	if alive && c.served < p.cfg.Recycle && p.lasts(c, time.Since(began), err != nil) {
+		p.desk.put(c)
+	} else {
+		p.desk.drop(c)
+	}
+	return report, err
+}
+
+// A child's memory and its folder are looked at after every picture that failed or
+// took so long, and after every so many.
+const (
+	heavyTime  = 20 * time.Millisecond
+	looksEvery = 16
+)
+
+// lasts tidies up behind a picture, and reports whether c serves another one.
+func (p *Pool) lasts(c *child, took time.Duration, failed bool) bool {
+	if !failed && took < heavyTime && c.served%looksEvery != 0 {
+		return true
+	}
+	if err := c.tidy(); err != nil {
+		p.log.Warn("tidy an engine process's folder", "error", err)
+		return false
+	}
+	return !c.watch.fat(c)
 }
 
 // serve carries out one call on c. alive is false when c is of no more use.
-func (p *Pool) serve(run context.Context, c *child, call *call) (r result, alive bool) {
+func (p *Pool) serve(c *child, call *call) (report engine.Report, alive bool, err error) {
 	if err := call.ctx.Err(); err != nil {
-		return result{err: cancelled(err)}, true
+		return report, true, cancelled(err)
 	}
-	limit, cancel := context.WithTimeoutCause(call.ctx, call.wall, errLate)
-	defer cancel()
-	stopWatch := context.AfterFunc(limit, c.kill)
-	stopRun := context.AfterFunc(run, c.kill)
-	answer, err := c.call(call.req)
-	inTime, going := stopWatch(), stopRun()
+	going := func() bool { return true }
+	if call.ctx.Done() != nil {
+		going = context.AfterFunc(call.ctx, func() { c.kill(noLonger) })
+	}
+	c.watch.begin(c, call.wall)
+	answer, err := c.call(&call.parcel)
+	c.watch.end()
+	wanted := going()
 	switch {
 	case err == nil:
 		// It may have been killed in the same moment; the answer counts.
-		if r.report, r.err = accept(call.req.Job, answer); engine.Died(r.err) {
-			p.log.Warn("engine process answered what cannot be", "error", r.err)
+		if report, err = accept(call.job, c.dir, answer); engine.Died(err) {
+			p.log.Warn("engine process answered what cannot be", "error", err)
 		}
-		return r, inTime && going && !engine.Died(r.err)
-	case !going:
-		r.err = fault.Wrap(fault.Unavailable, "the engine is being stopped", run.Err())
-	case errors.Is(context.Cause(limit), errLate):
-		r.err = p.died(c, fmt.Sprintf("the engine was killed after %s", call.wall))
-	case !inTime:
-		r.err = cancelled(call.ctx.Err())
+		return report, wanted && !engine.Died(err), err
+	case c.pool.Err() != nil:
+		err = fault.New(fault.Unavailable, "the engine is being stopped")
+	case !wanted && c.why() == noLonger:
+		err = cancelled(call.ctx.Err())
 	default:
-		r.err = p.died(c, c.reason(err))
+		err = p.died(c, c.reason(err, call.wall))
 	}
-	return r, false
+	return report, false, err
 }
-
-// errLate is why a call's context ended when its wall time is over.
-var errLate = errors.New("wall time is over")
 
 // died logs a death and makes its error.
 func (p *Pool) died(c *child, reason string) error {
-	c.kill()
+	c.kill(noLonger)
 	<-c.exited
 	p.log.Warn("engine process died at work", "reason", reason, "served", c.served, "stderr", c.stderr.String())
 	return engine.Dead(reason, c.stderr.String())
@@ -130,4 +158,12 @@ func cancelled(err error) error {
 		return fault.Wrap(fault.DeadlineExceeded, "the picture took longer than is allowed", err)
 	}
 	return fault.Wrap(fault.Canceled, "the work on the picture was cancelled", err)
+}
+
+// mebibytes writes an amount of memory as settings do.
+func mebibytes(n int64) string {
+	if n%(1<<30) == 0 {
+		return fmt.Sprintf("%d GiB", n>>30)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
 }

@@ -4,7 +4,6 @@ package turbo
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -39,11 +38,11 @@ func Render(ctx context.Context, job engine.Job, original engine.Picture, p plan
 	defer cancel()
 	c, stop := begin(ctx)
 	defer stop()
-	file, err := os.Open(job.Source)
+	file, done, err := job.Original()
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
+		return nil, err
 	}
-	defer func() { _ = file.Close() }()
+	defer done()
 	w := &work{call: c, job: job, original: original, nodes: nodes, threads: threads, made: map[int]engine.Rendition{}}
 	w.group.SetLimit(max(threads, 1))
 	err = w.run(file)

@@ -4,7 +4,6 @@ package vips
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"image"
 	"image/draw"
@@ -25,25 +24,26 @@ import (
 type source struct {
 	header.Info
 	file   *os.File
+	close  func()
 	format sniff.Format
 	limits engine.Limits
 }
 
-// open opens an original and reads its header, without libvips, and holds it
-// to the limits. The caller closes it.
-func open(path string, limits engine.Limits) (*source, error) {
-	file, err := os.Open(path)
+// open takes what [engine.Job.Original] or [engine.Job.Asset] gave, reads the
+// header, without libvips, and holds it to the limits. The caller closes it.
+func open(file *os.File, done func(), err error, limits engine.Limits) (*source, error) {
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("open original: %w", err))
+		return nil, err
 	}
 	src, err := read(file, limits)
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		done()
+		return nil, err
 	}
+	src.close = done
 	return src, nil
 }
 
-// read is open for a file that is open already.
 func read(file *os.File, limits engine.Limits) (*source, error) {
 	stat, err := file.Stat()
 	if err != nil {
@@ -61,8 +61,6 @@ func read(file *os.File, limits engine.Limits) (*source, error) {
 	}
 	return src, limits.CheckInput(src.format.Name(), src.Picture)
 }
-
-func (s *source) close() { _ = s.file.Close() } // it was only read
 
 // unreadable is the failure of a file in a format that is not decoded here.
 func unreadable(size int64, f sniff.Format) error {

@@ -73,7 +73,8 @@ func (e *Engine) Open(ctx context.Context, job engine.Job, use func(context.Cont
 	if err := expired(ctx); err != nil {
 		return err
 	}
-	src, err := open(job.Source, limits)
+	file, done, err := job.Original()
+	src, err := open(file, done, err, limits)
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,10 @@ func (o *Original) mark(a pipeline.Asset) (ref, error) {
 	if m, ok := o.marks[a]; ok {
 		return m, nil
 	}
-	file, ok := o.job.Assets[a.Key()]
-	if !ok {
+	if _, ok := o.job.Assets[a.Key()]; !ok {
 		return nil, fault.Newf(fault.Unprocessable, "the watermark %s is not there", a.Key())
 	}
-	m, err := o.decodeMark(file)
+	m, err := o.decodeMark(a.Key())
 	if err != nil {
 		e := fault.As(err)
 		return nil, fault.Wrap(e.Kind, "the watermark cannot be used: "+e.Public, fmt.Errorf("decode watermark %s: %w", a.Key(), err))
@@ -53,8 +52,9 @@ func (o *Original) mark(a pipeline.Asset) (ref, error) {
 	return m, nil
 }
 
-func (o *Original) decodeMark(file string) (ref, error) {
-	src, err := open(file, o.limits)
+func (o *Original) decodeMark(key string) (ref, error) {
+	file, done, err := o.job.Asset(key)
+	src, err := open(file, done, err, o.limits)
 	if err != nil {
 		return nil, err
 	}
