@@ -6,4 +6,9 @@ import (
 )
 
 // abilities are those of the engine that engineCommand runs.
-func abilities() engine.Abilities { return imaging.Abilities() }
+func abilities() engine.Abilities {
+	if can, ok := nativeAbilities(); ok {
+		return can
+	}
+	return imaging.Abilities()
+}

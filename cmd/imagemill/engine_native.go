@@ -11,3 +11,9 @@ import (
 const nativeBuilt = true
 
 func newNative() (engine.Engine, error) { return native.New() }
+
+// nativeAbilities is what the native engine can do; false where it cannot start.
+func nativeAbilities() (engine.Abilities, bool) {
+	can, err := native.Abilities()
+	return can, err == nil
+}

@@ -15,3 +15,5 @@ const nativeBuilt = false
 func newNative() (engine.Engine, error) {
 	return nil, errors.New("--engine: native is not part of this program; build it with cgo, libvips and -tags vips, or choose imaging")
 }
+
+func nativeAbilities() (engine.Abilities, bool) { return engine.Abilities{}, false }

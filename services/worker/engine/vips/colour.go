@@ -108,7 +108,7 @@ func sepia(percent float64) func(p []byte) {
 		// The usual weights, in 16-bit fixed point.
 		brown := [3]uint32{25756*r + 50397*g + 12386*b, 22872*r + 44958*g + 11010*b, 17826*r + 34996*g + 8585*b}
 		for c, v := range brown {
-			p[c] = byte((min(v>>16, 255)*share + uint32(p[c])*(65536-share) + 1<<15) >> 16)
+			p[c] = byte((min(v>>16, 255)*share + uint32(p[c])*(65536-share) + 1<<15) >> 16) //nolint:gosec // a weighted mean of bytes
 		}
 	}
 }
@@ -118,6 +118,6 @@ func tint(c pipeline.Color) func(p []byte) {
 	r, g, b, _ := c.NRGBA()
 	return func(p []byte) {
 		l := uint32(luma(p))
-		p[0], p[1], p[2] = byte((l*uint32(r)+127)/255), byte((l*uint32(g)+127)/255), byte((l*uint32(b)+127)/255)
+		p[0], p[1], p[2] = byte((l*uint32(r)+127)/255), byte((l*uint32(g)+127)/255), byte((l*uint32(b)+127)/255) //nolint:gosec // shares of bytes
 	}
 }

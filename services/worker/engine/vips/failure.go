@@ -27,12 +27,10 @@ var (
 // damaged turns a decoder's error into one for the user. What is a failure
 // already stays as it is.
 func damaged(format sniff.Format, err error) error {
-	var known *fault.Error
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if _, ok := errors.AsType[*os.PathError](err); ok {
 		return fault.Wrap(fault.Unavailable, "the original cannot be read now", err)
 	}
 	text, name := strings.ToLower(err.Error()), format.Name()

@@ -52,10 +52,10 @@ func average(m *image.NRGBA, of image.Rectangle) [4]byte {
 	if alpha == 0 {
 		return [4]byte{}
 	}
-	n := uint64(of.Dx()) * uint64(of.Dy()) //nolint:gosec // a square has pixels
-	mean := [4]byte{3: byte((alpha + n/2) / n)}
+	n := uint64(of.Dx()) * uint64(of.Dy())      //nolint:gosec // a square has pixels
+	mean := [4]byte{3: byte((alpha + n/2) / n)} //nolint:gosec // a mean of bytes
 	for c, v := range sum {
-		mean[c] = byte((v + alpha/2) / alpha)
+		mean[c] = byte((v + alpha/2) / alpha) //nolint:gosec // a mean of bytes
 	}
 	return mean
 }

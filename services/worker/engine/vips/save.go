@@ -106,7 +106,7 @@ func (t *task) encoded(m ref, how saver, frames int) (encoded, error) {
 		o.quality = C.int(t.r.Quality)
 	}
 	if t.r.Colors != 0 {
-		o.bits = C.int(bits.Len(uint(t.r.Colors - 1))) //nolint:gosec // 2 to 256
+		o.bits = C.int(bits.Len(uint(t.r.Colors - 1)))
 	}
 	if frames > 1 {
 		o.page_height = C.int(height(m) / frames)

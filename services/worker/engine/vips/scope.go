@@ -7,7 +7,10 @@ package vips
 */
 import "C"
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // ref is one picture of libvips, which is computed when somebody needs its
 // pixels. It lives as long as the scope that made it.
@@ -42,8 +45,8 @@ func (s *scope) keep(m ref) {
 
 // close drops everything. The scope may be used again.
 func (s *scope) close() {
-	for i := len(s.owned) - 1; i >= 0; i-- {
-		C.g_object_unref(C.gpointer(unsafe.Pointer(s.owned[i])))
+	for _, m := range slices.Backward(s.owned) {
+		C.g_object_unref(C.gpointer(unsafe.Pointer(m)))
 	}
 	s.owned = s.owned[:0]
 }
