@@ -19,7 +19,7 @@ import (
 // in between leaves an orphaned blob, which the sweeper finds, and never a task
 // that points at nothing.
 func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
-	if _, err := pipeline.Parse(u.Pipeline); err != nil {
+	if _, err := s.pipelines.Get(u.Pipeline, pipeline.Parse); err != nil {
 		return Accepted{}, InvalidPipeline(err)
 	}
 	uid, err := uuid.NewV7()

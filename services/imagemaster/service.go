@@ -12,10 +12,12 @@ import (
 
 	"imagemill/internal/config"
 	"imagemill/internal/events"
+	"imagemill/internal/memo"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/settings"
+	"imagemill/pkg/pipeline"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
 )
@@ -49,6 +51,8 @@ type Service struct {
 	wakes  *wakes
 	trust  trust
 	server *serve.Server
+	// pipelines are those found to be valid of late.
+	pipelines memo.Memo[pipeline.Pipeline]
 
 	sweeping sync.Mutex           // one sweep at a time
 	suspects map[string]time.Time // blobs without a task, and since when they are seen so

@@ -11,10 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/config"
+	"imagemill/internal/memo"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/settings"
+	"imagemill/pkg/pipeline"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
 	"imagemill/services/worker/engine"
@@ -50,6 +52,10 @@ type Service struct {
 	load    *load
 	live    *live
 	scratch scratch
+	// pipelines are those of late tasks.
+	pipelines memo.Memo[pipeline.Pipeline]
+	// buffers are for the copying of originals.
+	buffers sync.Pool
 }
 
 // New checks and assembles; it starts nothing.
@@ -61,6 +67,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		return nil, errors.New("worker: Deps needs Log, Master, Blobs and Engine")
 	}
 	s := &Service{cfg: cfg, deps: deps, load: newLoad(cfg.engines(), cfg.engines()), scratch: scratch{base: cfg.Scratch}}
+	s.buffers.New = func() any { return new([copyBuffer]byte) }
 	s.live = newLive(deps.Settings, cfg, s.resized)
 	s.resize()
 	var err error

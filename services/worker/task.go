@@ -87,7 +87,7 @@ func (a *attempt) renew(ctx context.Context, end context.CancelCauseFunc) {
 
 // render fetches, renders and stores; what it returns is ready to be reported.
 func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) {
-	p, err := pipeline.Parse(a.work.Pipeline)
+	p, err := a.s.pipelines.Get(a.work.Pipeline, pipeline.Parse)
 	if err != nil {
 		return result, fault.Wrap(fault.Unprocessable, "this worker does not understand the pipeline: "+err.Error(), err)
 	}
@@ -114,6 +114,9 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 	return a.store(ctx, rep)
 }
 
+// copyBuffer is the size of one read of an original, in bytes.
+const copyBuffer = 32 << 10
+
 // fetch copies the original into the scratch folder and checks its digest.
 func (a *attempt) fetch(ctx context.Context, path string) (err error) {
 	obj, err := a.s.deps.Blobs.Get(ctx, imagemaster.OriginalRef(a.work.ID), storage.Whole())
@@ -127,7 +130,9 @@ func (a *attempt) fetch(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(f, sum), obj.Body); err != nil {
+	buf := a.s.buffers.Get().(*[copyBuffer]byte)
+	defer a.s.buffers.Put(buf)
+	if _, err := io.CopyBuffer(io.MultiWriter(f, sum), obj.Body, buf[:]); err != nil {
 		return fault.Wrap(fault.Unavailable, "the original could not be fetched", err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != a.work.Original.SHA256 {
