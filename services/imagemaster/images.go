@@ -41,10 +41,10 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RecordTimeout)
 	defer cancel()
 	s.wakes.begin(id)
-	_, err = s.deps.Tasks.Create(rctx, taskdb.NewTask{
+	err = s.deps.Records.Record(rctx, taskdb.Record{Create: &taskdb.NewTask{
 		ID: id, Pipeline: u.Pipeline,
 		Original: taskdb.Blob{Key: ref.Key, Size: info.Size, SHA256: info.SHA256, ContentType: u.ContentType},
-	})
+	}})[0]
 	if err != nil {
 		s.wakes.forget(id)
 		// Where the task may have been recorded, the blob must stay: the sweeper decides.

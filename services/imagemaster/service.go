@@ -28,8 +28,10 @@ type Deps struct {
 	Instance, Version string
 	Registry          discovery.Registry // announces this instance; may be nil
 	Tasks             taskdb.Store
-	Blobs             storage.Store
-	Events            events.Bus
+	// Records takes what Tasks would be told by Create and Finish; nil for Tasks.
+	Records taskdb.Recorder
+	Blobs   storage.Store
+	Events  events.Bus
 	// Now is the clock by which the sweeper waits; nil for time.Now.
 	Now func() time.Time
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
@@ -65,6 +67,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	if deps.Log == nil || deps.Tasks == nil || deps.Blobs == nil || deps.Events == nil {
 		return nil, errors.New("imagemaster: Deps needs Log, Tasks, Blobs and Events")
+	}
+	if deps.Records == nil {
+		deps.Records = taskdb.RecorderOf(deps.Tasks)
 	}
 	if deps.Now == nil {
 		deps.Now = time.Now
