@@ -122,17 +122,26 @@ func key(id string, attempt int, what string) string {
 // report posts a report. All reports are safe to repeat, which the
 // Idempotency-Key tells the transport.
 func (c *Client) report(ctx context.Context, path, idempotencyKey string, v any) error {
+	req, err := c.reporting(ctx, path, idempotencyKey, v)
+	if err != nil {
+		return err
+	}
+	return c.doInto(req, nil, http.StatusNoContent)
+}
+
+// reporting is the request of a report.
+func (c *Client) reporting(ctx context.Context, path, idempotencyKey string, v any) (*http.Request, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return nil, fmt.Errorf("encode report: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+		return nil, fmt.Errorf("make request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", idempotencyKey)
-	return c.doInto(req, nil, http.StatusNoContent)
+	return req, nil
 }
 
 func (c *Client) do(req *http.Request, status int, into any) error {

@@ -1,11 +1,8 @@
 package imagemaster
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"imagemill/internal/fault"
@@ -45,16 +42,10 @@ func (c *Client) AllFinished(ctx context.Context, all ...FinishedWork) []error {
 }
 
 func (c *Client) finish(ctx context.Context, all []FinishedWork, into *finishedAnswer) error {
-	body, err := json.Marshal(finishedList{all})
+	req, err := c.reporting(ctx, "/workFinished/all", "all-finished", finishedList{all})
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/workFinished/all", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("make request: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", key(all[0].ID, all[0].Result.Attempt, "all-finished"))
 	return c.do(req, http.StatusOK, into)
 }
 
