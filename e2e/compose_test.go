@@ -179,10 +179,10 @@ func publishedPorts(c *e2e.Compose) (ports []string) {
 // token and with a wrong one.
 func closedInside(t *testing.T, c *e2e.Compose) {
 	routes := map[string][]string{
-		"imagemaster": {"POST /newImage", "GET /isReady?id=x", "GET /get?id=x", "GET /getWork?worker=x", "POST /workFinished", "POST /workFailed", "POST /workProgress", "GET /metrics", "GET /config", "GET /services", "GET /debug/pprof/"},
+		"imagemaster": {"POST /newImage", "GET /isReady?id=x", "GET /get?id=x", "GET /getWork?worker=x", "POST /workFinished", "POST /workFinished/all", "POST /workFailed", "POST /workProgress", "GET /metrics", "GET /config", "GET /services", "GET /debug/pprof/"},
 		"worker":      {"GET /metrics", "GET /config", "GET /services", "GET /debug/pprof/"},
 		"storage":     {"GET /blobs/finished", "GET /blobs/inProgress/x", "PUT /blobs/inProgress/x", "DELETE /blobs/inProgress/x", "HEAD /blobs/finished/x", "GET /metrics", "GET /config", "GET /services"},
-		"taskdb":      {"POST /tasks", "GET /tasks/x", "GET /tasks?state=finished", "POST /claims", "GET /stats", "GET /notStarted", "GET /inProgress", "GET /finished", "GET /metrics", "GET /config", "GET /services"},
+		"taskdb":      {"POST /tasks", "POST /records", "GET /tasks/x", "GET /tasks?state=finished", "POST /claims", "GET /stats", "GET /notStarted", "GET /inProgress", "GET /finished", "GET /metrics", "GET /config", "GET /services"},
 		"kvstore":     {"GET /v1/kv/services/?recurse", "PUT /v1/kv/x", "DELETE /v1/kv/services/?recurse", "PUT /v1/session/create", "GET /v1/session/list", "PUT /v1/txn", "GET /v1/status/leader", "GET /v1/status/peers", "GET /v1/agent/self", "GET /metrics", "GET /config"},
 	}
 	for _, k := range c.Containers("nats") {

@@ -14,6 +14,7 @@ import (
 
 	"imagemill/internal/sniff"
 	"imagemill/pkg/pipeline"
+	"imagemill/services/worker"
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/header"
 	"imagemill/services/worker/engine/plan"
@@ -49,7 +50,7 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, err := explain(p, args[0], abilities())
+			e, err := explain(p, args[0], abilities(worker.EngineAuto))
 			if err != nil {
 				return err
 			}

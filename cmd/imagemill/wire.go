@@ -146,9 +146,10 @@ func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
 	if err != nil {
 		return nil, err
 	}
+	tasks := taskdb.NewClient("http://taskdb", n.client)
 	svc, err := imagemaster.New(cfg, imagemaster.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
-		Tasks: taskdb.NewClient("http://taskdb", n.client), Blobs: storage.NewClient("http://storage", n.client),
+		Tasks: tasks, Records: taskdb.NewTogether(tasks), Blobs: storage.NewClient("http://storage", n.client),
 		Events: bus, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
 		Services: n.transport.Instances, Settings: n.settings,
 	})
@@ -178,8 +179,9 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	}
 	svc, err := worker.New(cfg, worker.Deps{
 		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
-		Master: imagemaster.NewClient("http://imagemaster", n.client), Blobs: storage.NewClient("http://storage", n.client),
-		Engine: pool, Abilities: abilities(), Resize: pool.Resize, Missing: n.missing, Metrics: n.metrics,
+		Master: imagemaster.NewTogether(imagemaster.NewClient("http://imagemaster", n.client)),
+		Blobs:  storage.NewClient("http://storage", n.client),
+		Engine: pool, Abilities: abilities(cfg.Engine), Resize: pool.Resize, Missing: n.missing, Metrics: n.metrics,
 		Notices:  func() []string { return append(n.watch.Notices(), pool.Notices()...) },
 		Services: n.transport.Instances, Settings: n.settings,
 	})

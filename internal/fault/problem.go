@@ -121,11 +121,16 @@ func FromResponse(resp *http.Response) error {
 		e.Err = fmt.Errorf("status %d: %.200q", resp.StatusCode, body)
 		return e
 	}
-	if k, ok := strings.CutPrefix(p.Type, typePrefix); ok && Status(Kind(k)) == resp.StatusCode {
+	p.into(e, resp.StatusCode)
+	return e
+}
+
+// into takes over what the document says; its kind only where that has the status.
+func (p Problem) into(e *Error, status int) {
+	if k, ok := strings.CutPrefix(p.Type, typePrefix); ok && Status(Kind(k)) == status {
 		e.Kind = Kind(k)
 	}
 	e.Public, e.Field, e.State, e.ID = p.Detail, p.Field, p.State, p.ID
-	return e
 }
 
 // retryAfter reads the seconds form of a Retry-After header.

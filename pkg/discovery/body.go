@@ -24,14 +24,20 @@ type replayBody struct {
 	closed   bool
 }
 
-func newReplayBody(req *http.Request, window int) *replayBody {
+// newReplayBody gives the body of a request, nil where it has none. The error is
+// that of the body itself.
+func newReplayBody(req *http.Request, window int) (requestBody, error) {
 	if req.Body == nil || req.Body == http.NoBody {
-		return nil
+		return nil, nil //nolint:nilnil // most requests have no body
+	}
+	// Who expects to be told to continue wants the body to wait.
+	if req.ContentLength > 0 && req.ContentLength <= int64(window) && req.Header.Get("Expect") == "" {
+		return readWhole(req)
 	}
 	if req.GetBody != nil {
 		window = 0 // there is a better way to begin anew
 	}
-	return &replayBody{fresh: req.GetBody, src: req.Body, window: window}
+	return &replayBody{fresh: req.GetBody, src: req.Body, window: window}, nil
 }
 
 // attempt is the body for the next attempt, read from its start. It may be called
@@ -46,7 +52,7 @@ func (b *replayBody) attempt() io.ReadCloser {
 // rewind cuts the last attempt off from the body and returns what the next one is
 // to read from its start, or nil if nothing of that kind is left. An attempt that
 // is in the middle of a Read cannot be cut off; only GetBody helps then.
-func (b *replayBody) rewind() *replayBody {
+func (b *replayBody) rewind() requestBody {
 	b.mu.Lock()
 	again := !b.reading && !b.spilled && (b.err == nil || b.err == io.EOF) //nolint:errorlint // a reader's end is io.EOF itself
 	if again {
@@ -91,9 +97,6 @@ func (b *replayBody) close() {
 // failure is the error that the body itself ended with, nil for none. A request
 // that failed with it says nothing about the instance.
 func (b *replayBody) failure() error {
-	if b == nil {
-		return nil
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == io.EOF { //nolint:errorlint // a reader's end is io.EOF itself

@@ -25,7 +25,7 @@ var errNotCarriedOut = errors.New("instance takes no new requests")
 type call struct {
 	p     *pool
 	req   *http.Request
-	body  *replayBody // nil when the request has none
+	body  requestBody // nil when the request has none
 	tried []*member   // in this round
 
 	broken, stale int
@@ -35,8 +35,9 @@ type call struct {
 	pauses        int
 }
 
-func newCall(t *Transport, p *pool, req *http.Request) *call {
-	return &call{p: p, req: req, body: newReplayBody(req, t.cfg.ReplayWindow)}
+func newCall(t *Transport, p *pool, req *http.Request) (*call, error) {
+	body, err := newReplayBody(req, t.cfg.ReplayWindow)
+	return &call{p: p, req: req, body: body}, err
 }
 
 // run tries instances in rounds, each of them once per round, with pauses between

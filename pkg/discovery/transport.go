@@ -56,8 +56,10 @@ var (
 //     idempotent and there is one; otherwise it is the caller's response.
 //
 // In each case the body must be there to send again: absent, with GetBody, not
-// read yet, or read no further than TransportConfig.ReplayWindow. An instance that
-// failed is avoided for a while, but is better than none.
+// read yet, or read no further than TransportConfig.ReplayWindow. A body that says
+// that it is no longer than that is read whole before it is sent, unless it has an
+// Expect header. An instance that failed is avoided for a while, but is better
+// than none.
 //
 // A Transport knows no instance until Run is called. After Run it goes on with the
 // last sets. It is safe for concurrent use.
@@ -114,7 +116,11 @@ func (t *Transport) Run(ctx context.Context) error {
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	p, ok := t.pools[req.URL.Host]
 	if ok {
-		return newCall(t, p, req).run()
+		c, err := newCall(t, p, req)
+		if err != nil {
+			return nil, err
+		}
+		return c.run()
 	}
 	if t.base != nil {
 		return t.base.RoundTrip(req)

@@ -33,7 +33,7 @@ func (c *call) again(m *member, resp *http.Response, err error, steps *trail) bo
 // afterError: no response. Nothing is held against the instance if the caller
 // left, the caller's body failed, or the request was not fit to be sent.
 func (c *call) afterError(m *member, err error, steps *trail) bool {
-	if c.req.Context().Err() != nil || c.body.failure() != nil || steps.unfit(m.rt) {
+	if c.req.Context().Err() != nil || c.bodyFailed() || steps.unfit(m.rt) {
 		return false
 	}
 	c.last = err
@@ -116,6 +116,10 @@ func (v *view) others(tried []*member) int {
 	}
 	return n
 }
+
+// bodyFailed tells whether it was the request's own body that broke off: that
+// says nothing about the instance.
+func (c *call) bodyFailed() bool { return c.body != nil && c.body.failure() != nil }
 
 // rewind makes the body ready to be sent again, if it can be.
 func (c *call) rewind() bool {

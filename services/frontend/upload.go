@@ -89,7 +89,7 @@ func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
 	if err != nil {
 		return imagemaster.Upload{}, fmt.Errorf("encode pipeline: %w", err)
 	}
-	buffered := bufio.NewReaderSize(body, sniffBytes)
+	buffered := bufio.NewReaderSize(body, lookAt(size))
 	contentType, err := s.inspect(buffered)
 	return imagemaster.Upload{Pipeline: doc, ContentType: contentType, Size: size, Body: buffered}, err
 }
@@ -198,10 +198,18 @@ func (s *Service) pipeline(query url.Values) (pipeline.Pipeline, error) {
 // sniffBytes is how much of an upload is looked at before it is passed on.
 const sniffBytes = 32 << 10
 
+// lookAt is how much of a body of a size, -1 for unknown, is looked at.
+func lookAt(size int64) int {
+	if size < 0 {
+		return sniffBytes
+	}
+	return int(min(size, sniffBytes))
+}
+
 // inspect looks at the first bytes without taking them: what the format is, and
 // where the header says so, how large the picture.
 func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
-	prefix, err := r.Peek(sniffBytes)
+	prefix, err := r.Peek(r.Size())
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", formError(err)
 	}

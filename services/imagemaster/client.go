@@ -122,17 +122,26 @@ func key(id string, attempt int, what string) string {
 // report posts a report. All reports are safe to repeat, which the
 // Idempotency-Key tells the transport.
 func (c *Client) report(ctx context.Context, path, idempotencyKey string, v any) error {
+	req, err := c.reporting(ctx, path, idempotencyKey, v)
+	if err != nil {
+		return err
+	}
+	return c.doInto(req, nil, http.StatusNoContent)
+}
+
+// reporting is the request of a report.
+func (c *Client) reporting(ctx context.Context, path, idempotencyKey string, v any) (*http.Request, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return nil, fmt.Errorf("encode report: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("make request: %w", err)
+		return nil, fmt.Errorf("make request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", idempotencyKey)
-	return c.doInto(req, nil, http.StatusNoContent)
+	return req, nil
 }
 
 func (c *Client) do(req *http.Request, status int, into any) error {
@@ -164,7 +173,7 @@ func (c *Client) doInto(req *http.Request, into any, statuses ...int) error {
 
 // send gives an answer below 400, or the error.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
-	resp, err := c.http.Do(req)
+	resp, err := c.http.Do(req) //nolint:gosec // where it goes is configuration; what a worker reports is its body
 	if err != nil {
 		if ctxErr := req.Context().Err(); ctxErr != nil {
 			return nil, fmt.Errorf("call %s: %w", req.URL.Path, ctxErr)

@@ -11,5 +11,6 @@
 //
 // Routes for the frontend: POST /newImage, GET /isReady, GET /get. Routes for
 // workers: GET /getWork, POST /workProgress, /workFinished, /workFailed and
-// /workReleased.
+// /workReleased; and POST /workFinished/all for several results, each with its
+// own outcome.
 package imagemaster

@@ -33,6 +33,7 @@ func (s *Service) Routes(e *echo.Echo) {
 	e.GET("/getWork", s.getWork)
 	e.POST("/workProgress", report(s.WorkProgress))
 	e.POST("/workFinished", report(s.WorkFinished))
+	e.POST("/workFinished/all", s.allFinished)
 	e.POST("/workFailed", report(s.WorkFailed))
 	e.POST("/workReleased", report(s.WorkReleased))
 }

@@ -19,7 +19,7 @@ import (
 // in between leaves an orphaned blob, which the sweeper finds, and never a task
 // that points at nothing.
 func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
-	if _, err := pipeline.Parse(u.Pipeline); err != nil {
+	if _, err := s.pipelines.Get(u.Pipeline, pipeline.Parse); err != nil {
 		return Accepted{}, InvalidPipeline(err)
 	}
 	uid, err := uuid.NewV7()
@@ -41,10 +41,10 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RecordTimeout)
 	defer cancel()
 	s.wakes.begin(id)
-	_, err = s.deps.Tasks.Create(rctx, taskdb.NewTask{
+	err = s.deps.Records.Record(rctx, taskdb.Record{Create: &taskdb.NewTask{
 		ID: id, Pipeline: u.Pipeline,
 		Original: taskdb.Blob{Key: ref.Key, Size: info.Size, SHA256: info.SHA256, ContentType: u.ContentType},
-	})
+	}})[0]
 	if err != nil {
 		s.wakes.forget(id)
 		// Where the task may have been recorded, the blob must stay: the sweeper decides.

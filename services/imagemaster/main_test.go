@@ -61,6 +61,15 @@ func TestService(t *testing.T) {
 	})
 }
 
+func TestClientTogether(t *testing.T) {
+	imagemastertest.Run(t, func(t *testing.T, env imagemastertest.Env) imagemaster.Master {
+		deps := testDeps(env.Tasks, env.Blobs, env.Events)
+		deps.Records = taskdb.NewTogether(taskdb.RecorderOf(env.Tasks))
+		c, _ := overHTTP(t, newService(t, testConfig(), deps))
+		return imagemaster.NewTogether(c)
+	})
+}
+
 func TestClientOverHTTP(t *testing.T) {
 	imagemastertest.Run(t, func(t *testing.T, env imagemastertest.Env) imagemaster.Master {
 		c, _ := overHTTP(t, newService(t, testConfig(), testDeps(env.Tasks, env.Blobs, env.Events)))

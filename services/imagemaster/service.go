@@ -12,10 +12,12 @@ import (
 
 	"imagemill/internal/config"
 	"imagemill/internal/events"
+	"imagemill/internal/memo"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/settings"
+	"imagemill/pkg/pipeline"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
 )
@@ -26,8 +28,10 @@ type Deps struct {
 	Instance, Version string
 	Registry          discovery.Registry // announces this instance; may be nil
 	Tasks             taskdb.Store
-	Blobs             storage.Store
-	Events            events.Bus
+	// Records takes what Tasks would be told by Create and Finish; nil for Tasks.
+	Records taskdb.Recorder
+	Blobs   storage.Store
+	Events  events.Bus
 	// Now is the clock by which the sweeper waits; nil for time.Now.
 	Now func() time.Time
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
@@ -49,6 +53,8 @@ type Service struct {
 	wakes  *wakes
 	trust  trust
 	server *serve.Server
+	// pipelines are those found to be valid of late.
+	pipelines memo.Memo[pipeline.Pipeline]
 
 	sweeping sync.Mutex           // one sweep at a time
 	suspects map[string]time.Time // blobs without a task, and since when they are seen so
@@ -61,6 +67,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	if deps.Log == nil || deps.Tasks == nil || deps.Blobs == nil || deps.Events == nil {
 		return nil, errors.New("imagemaster: Deps needs Log, Tasks, Blobs and Events")
+	}
+	if deps.Records == nil {
+		deps.Records = taskdb.RecorderOf(deps.Tasks)
 	}
 	if deps.Now == nil {
 		deps.Now = time.Now

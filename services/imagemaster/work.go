@@ -95,6 +95,29 @@ func (s *Service) WorkProgress(ctx context.Context, p ProgressReport) error {
 
 // WorkFinished takes the result of the attempt that holds the lease.
 func (s *Service) WorkFinished(ctx context.Context, w FinishedWork) error {
+	return s.AllFinished(ctx, w)[0]
+}
+
+// AllFinished takes several results; those that are wrong are not passed on.
+func (s *Service) AllFinished(ctx context.Context, all ...FinishedWork) []error {
+	outcomes := make([]error, len(all))
+	records, from := make([]taskdb.Record, 0, len(all)), make([]int, 0, len(all))
+	for i, w := range all {
+		if outcomes[i] = w.check(); outcomes[i] == nil {
+			records, from = append(records, taskdb.Record{Finish: &taskdb.Finish{ID: w.ID, Result: w.Result}}), append(from, i)
+		}
+	}
+	if len(records) == 0 {
+		return outcomes
+	}
+	for n, err := range s.deps.Records.Record(ctx, records...) {
+		outcomes[from[n]] = wrapTask("finish", all[from[n]].ID, err)
+	}
+	return outcomes
+}
+
+// check refuses a result without renditions, or with those of another attempt.
+func (w FinishedWork) check() error {
 	if len(w.Result.Renditions) == 0 {
 		return fault.New(fault.Invalid, "must name at least one rendition").WithField("result.renditions")
 	}
@@ -103,8 +126,7 @@ func (s *Service) WorkFinished(ctx context.Context, w FinishedWork) error {
 			return fault.Newf(fault.Invalid, "must be %s", want).WithField(fmt.Sprintf("result.renditions[%d].key", i))
 		}
 	}
-	_, err := s.deps.Tasks.Finish(ctx, w.ID, w.Result)
-	return wrapTask("finish", w.ID, err)
+	return nil
 }
 
 // WorkFailed takes the failure of the attempt that holds the lease.

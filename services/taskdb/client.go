@@ -116,9 +116,12 @@ func (c *Client) onTask(ctx context.Context, id, what string, attempt int, body,
 	return c.post(ctx, "/tasks/"+id+"/"+what, id+"-"+what+"-"+strconv.Itoa(attempt), body, into)
 }
 
+// rawBody is a body that is JSON already.
+type rawBody []byte
+
 func (c *Client) post(ctx context.Context, path, idempotencyKey string, body, into any) error {
-	var data []byte
-	if body != nil {
+	data, raw := body.(rawBody)
+	if body != nil && !raw {
 		var err error
 		if data, err = json.Marshal(body); err != nil {
 			return fault.Wrap(fault.Invalid, "the request cannot be written as JSON", err)

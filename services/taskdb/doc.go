@@ -18,6 +18,10 @@
 //	  │  └───────────────────┘ fail (retryable)   │
 //	  └───────────────────────────────────────────┘ retry (also from cancelled)
 //
+// Who has several tasks to create or to finish at the same moment, as a busy
+// master has, brings them in one call ([Recorder], POST /records), in which each
+// has its own outcome and none gives a task back.
+//
 // It stores no image bytes and decides nothing about images. Memory, SQLite and
 // the HTTP client all pass taskdbtest.
 package taskdb

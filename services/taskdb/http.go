@@ -24,6 +24,7 @@ func (s *Service) Routes(e *echo.Echo) {
 	e.POST("/tasks/:id/release", s.release, s.bounded)
 	e.POST("/tasks/:id/cancel", answer(s.store.Cancel), s.bounded)
 	e.POST("/tasks/:id/retry", answer(s.store.Retry), s.bounded)
+	e.POST("/records", s.record, s.bounded)
 	e.POST("/claims", s.claim, s.bounded)
 	e.POST("/leases/expire", s.expire, s.bounded)
 	e.GET("/stats", s.stats, s.bounded)

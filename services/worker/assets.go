@@ -47,7 +47,7 @@ func (a *attempt) fetchAsset(ctx context.Context, asset pipeline.Asset, path str
 		_ = img.Body.Close()
 		return fault.Newf(fault.TooLarge, "the watermark image %s has %d bytes; at most %d are allowed", asset.Image, img.Size, assetBytes)
 	}
-	return save(path, "watermark image "+asset.Image, img.Body, img.SHA256)
+	return a.s.save(path, "watermark image "+asset.Image, img.Body, img.SHA256)
 }
 
 // noAsset says why a watermark's image is not to be had. One that is still in

@@ -11,10 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/config"
+	"imagemill/internal/memo"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/settings"
+	"imagemill/pkg/pipeline"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
 	"imagemill/services/worker/admission"
@@ -53,6 +55,10 @@ type Service struct {
 	load    *load
 	live    *live
 	scratch scratch
+	// pipelines are those of late tasks.
+	pipelines memo.Memo[pipeline.Pipeline]
+	// buffers are for the copying of originals.
+	buffers sync.Pool
 	gate    *admission.Gate
 }
 
@@ -72,6 +78,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		s.deps.Metrics = prometheus.NewRegistry()
 	}
 	s.measure()
+	s.buffers.New = func() any { return new([copyBuffer]byte) }
 	s.live = newLive(deps.Settings, cfg, s.resized)
 	s.resize()
 	var err error

@@ -87,7 +87,7 @@ func (a *attempt) renew(ctx context.Context, end context.CancelCauseFunc) {
 
 // render fetches, renders and stores; what it returns is ready to be reported.
 func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) {
-	p, err := pipeline.Parse(a.work.Pipeline)
+	p, err := a.s.pipelines.Get(a.work.Pipeline, pipeline.Parse)
 	if err != nil {
 		return result, fault.Wrap(fault.Unprocessable, "this worker does not understand the pipeline: "+err.Error(), err)
 	}
@@ -103,6 +103,7 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 	if err := a.fetch(ctx, source); err != nil {
 		return result, err
 	}
+	p = p.Expand(a.s.deps.Abilities.Has)
 	job := engine.Job{Source: source, Dir: a.dir, Pipeline: p, Limits: a.s.live.limits()}
 	if job.Assets, err = a.assets(ctx, p); err != nil {
 		return result, err
@@ -133,18 +134,21 @@ func (a *attempt) renderAdmitted(ctx context.Context, job engine.Job) (engine.Re
 	return rep, err
 }
 
+// copyBuffer is the size of one read of an original, in bytes.
+const copyBuffer = 32 << 10
+
 // fetch copies the original into the scratch folder and checks its digest.
 func (a *attempt) fetch(ctx context.Context, path string) error {
 	obj, err := a.s.deps.Blobs.Get(ctx, imagemaster.OriginalRef(a.work.ID), storage.Whole())
 	if err != nil {
 		return fmt.Errorf("fetch original: %w", err)
 	}
-	return save(path, "original", obj.Body, a.work.Original.SHA256)
+	return a.s.save(path, "original", obj.Body, a.work.Original.SHA256)
 }
 
 // save writes what it reads to a file, closes the reader, and checks the digest.
 // what is written is named in errors.
-func save(path, what string, body io.ReadCloser, digest string) (err error) {
+func (s *Service) save(path, what string, body io.ReadCloser, digest string) (err error) {
 	defer func() { _ = body.Close() }()
 	f, err := engine.CreateScratch(path)
 	if err != nil {
@@ -152,7 +156,9 @@ func save(path, what string, body io.ReadCloser, digest string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(f, sum), body); err != nil {
+	buf := s.buffers.Get().(*[copyBuffer]byte)
+	defer s.buffers.Put(buf)
+	if _, err := io.CopyBuffer(io.MultiWriter(f, sum), body, buf[:]); err != nil {
 		return fault.Wrap(fault.Unavailable, "the "+what+" could not be fetched", err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != digest {

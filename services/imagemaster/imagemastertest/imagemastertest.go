@@ -53,6 +53,7 @@ func Run(t *testing.T, open Open) {
 		"an upload that breaks leaves nothing":   brokenUpload,
 		"work goes to its end":                   worksToTheEnd,
 		"a lost attempt is refused":              lostAttempt,
+		"results come together":                  resultsTogether,
 		"failures reach the user":                failures,
 		"work given back can be had again":       released,
 		"reports are checked":                    wrongReports,

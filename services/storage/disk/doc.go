@@ -18,10 +18,11 @@
 // # Promises
 //
 // Put writes to tmp, fsyncs, renames, and fsyncs the folder (its parent too, if
-// it is new); only then it returns. Folder fsyncs are shared: all that renamed
-// into a folder while one was running wait for the next. An fsync that fails is
-// a lost write: the blob is taken back and the error reported; it is not tried
-// again. A crash leaves the whole blob or none (or, where one was replaced, the
+// it is new); only then it returns. Only where the name is taken, or the system
+// cannot tell, what has it is kept under a second one meanwhile. Folder fsyncs
+// are shared: all that renamed into a folder while one was running wait for the
+// next. An fsync that fails is a lost write: the blob is taken back and the
+// error reported; it is not tried again. A crash leaves the whole blob or none (or, where one was replaced, the
 // old or the new), and perhaps a file in tmp, which the next Open removes.
 //
 // The footer is checked whenever a blob is opened. A blob up to 1 MiB is read

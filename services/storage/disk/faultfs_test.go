@@ -21,6 +21,8 @@ type faultFS struct {
 	err    error
 	// torn lets a failing write put half of its bytes there first.
 	torn bool
+	// noPlace is for a file system that cannot place.
+	noPlace bool
 	// before is called with each step, outside the lock, and may let it fail; it
 	// may be nil.
 	before func(step string) error
@@ -88,6 +90,16 @@ func (f *faultFS) rename(from, to string) error {
 		return err
 	}
 	return f.osFS.rename(from, to)
+}
+
+func (f *faultFS) place(from, to string) error {
+	if f.noPlace {
+		return errors.ErrUnsupported
+	}
+	if err := f.step("place", to); err != nil {
+		return err
+	}
+	return f.osFS.place(from, to)
 }
 
 func (f *faultFS) link(from, to string) error {

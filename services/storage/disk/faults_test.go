@@ -66,17 +66,33 @@ func TestStepsOfPut(t *testing.T) {
 	require.NoError(t, put(t, s, "abcdefgh", "first"))
 	require.Equal(t, []string{
 		"create new", "write new", "sync new", "close new", "mkdir abcdefg", "syncDir finished",
-		"link old", "rename abcdefgh", "syncDir abcdefg",
+		"place abcdefgh", "syncDir abcdefg",
 	}, fsys.taken())
 	fsys.reset(-1, false, nil)
 	require.NoError(t, put(t, s, "abcdefgh", "second"))
 	require.Equal(t, []string{
 		"create new", "write new", "sync new", "close new",
-		"link old", "rename abcdefgh", "syncDir abcdefg", "remove old",
+		"place abcdefgh", "link old", "rename abcdefgh", "syncDir abcdefg", "remove old",
 	}, fsys.taken())
 	fsys.reset(-1, false, nil)
 	require.NoError(t, s.Delete(t.Context(), blob("abcdefgh")))
 	require.Equal(t, []string{"remove abcdefgh", "syncDir abcdefg"}, fsys.taken())
+}
+
+// Where the system cannot tell whether a name is taken, each Put looks first.
+func TestStepsOfPutWithoutPlace(t *testing.T) {
+	s, fsys := faultStore(t)
+	fsys.noPlace = true
+	require.NoError(t, put(t, s, "abcdefgh", "first"))
+	fsys.reset(-1, false, nil)
+	for _, steps := range [][]string{
+		{"create new", "write new", "sync new", "close new", "link old", "rename abcdefgi", "syncDir abcdefg"},
+		{"create new", "write new", "sync new", "close new", "link old", "rename abcdefgi", "syncDir abcdefg", "remove old"},
+	} {
+		require.NoError(t, put(t, s, "abcdefgi", "content"))
+		require.Equal(t, steps, fsys.taken())
+		fsys.reset(-1, false, nil)
+	}
 }
 
 // Whatever step of a Put fails, for a moment or from then on: it is an error and
@@ -86,8 +102,10 @@ func TestEveryStepFails(t *testing.T) {
 		for _, size := range []int{3, 300_000} {
 			for _, lasts := range []bool{false, true} {
 				for _, cause := range []error{errInjected, syscall.ENOSPC, syscall.EIO} {
-					for n := 0; failStep(t, n, before, strings.Repeat("n", size), lasts, cause); n++ {
+					for n := 0; failStep(t, n, false, before, strings.Repeat("n", size), lasts, cause); n++ {
 					}
+				}
+				for n := 0; failStep(t, n, true, before, strings.Repeat("n", size), lasts, errInjected); n++ {
 				}
 			}
 		}
@@ -95,10 +113,10 @@ func TestEveryStepFails(t *testing.T) {
 }
 
 // failStep tries one Put whose step n fails, and reports whether it had so many.
-func failStep(t *testing.T, n int, before, after string, lasts bool, cause error) bool {
+func failStep(t *testing.T, n int, noPlace bool, before, after string, lasts bool, cause error) bool {
 	t.Helper()
 	s, fsys := faultStore(t)
-	fsys.torn = true
+	fsys.torn, fsys.noPlace = true, noPlace
 	if before != "" {
 		require.NoError(t, put(t, s, "a", before))
 	}
@@ -211,7 +229,7 @@ func TestFolderSyncIsShared(t *testing.T) {
 	var once sync.Once
 	fsys.before = func(step string) error {
 		switch {
-		case strings.HasPrefix(step, "rename"):
+		case strings.HasPrefix(step, "place"):
 			renamed.Done()
 		case step == "syncDir shared-":
 			once.Do(func() { // the first fsync lasts until all others have renamed
@@ -236,7 +254,7 @@ func TestFolderSyncIsShared(t *testing.T) {
 		if step == "syncDir shared-" {
 			syncs++
 		}
-		if step == "syncDir shared-" || strings.HasPrefix(step, "rename") {
+		if step == "syncDir shared-" || strings.HasPrefix(step, "place") {
 			last = step
 		}
 	}

@@ -14,6 +14,9 @@ type fileSystem interface {
 	create(path string) (file, error)
 	open(path string) (file, error)
 	rename(from, to string) error
+	// place renames a file to a name that nothing has: fs.ErrExist where something
+	// has it, errors.ErrUnsupported where the system or the file system cannot tell.
+	place(from, to string) error
 	// link gives a file a second name.
 	link(from, to string) error
 	remove(path string) error
@@ -46,6 +49,7 @@ func (osFS) create(path string) (file, error) {
 
 func (osFS) open(path string) (file, error)  { return os.Open(path) }
 func (osFS) rename(from, to string) error    { return os.Rename(from, to) }
+func (osFS) place(from, to string) error     { return place(from, to) }
 func (osFS) link(from, to string) error      { return os.Link(from, to) }
 func (osFS) remove(path string) error        { return os.Remove(path) }
 func (osFS) syncDir(path string) (err error) { return syncDir(path) }

@@ -18,13 +18,12 @@ func (s *Store) install(ref storage.Ref, tmp string) error {
 		return failed("make folder of", ref, err)
 	}
 	old := tmp + ".old"
-	kept := s.fs.link(path, old)
-	err := s.fs.rename(tmp, path)
+	kept, err := s.place(tmp, path, old)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Somebody removed the folder after it had been seen; once more.
 		s.folders.forget(dir)
 		if err = s.folders.ensure(dir); err == nil {
-			err = s.fs.rename(tmp, path)
+			kept, err = s.place(tmp, path, old)
 		}
 	}
 	if err != nil {
@@ -41,6 +40,17 @@ func (s *Store) install(ref storage.Ref, tmp string) error {
 		s.discard(old)
 	}
 	return nil
+}
+
+// place gives a file its name. What had the name before keeps old for another:
+// kept is nil then, fs.ErrNotExist where nothing had it, or why it has none.
+func (s *Store) place(tmp, path, old string) (kept, err error) {
+	err = s.fs.place(tmp, path)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, errors.ErrUnsupported) {
+		kept = s.fs.link(path, old)
+		return kept, s.fs.rename(tmp, path)
+	}
+	return fs.ErrNotExist, err
 }
 
 // takeBack undoes a rename whose durability failed: it may be lost in a crash,

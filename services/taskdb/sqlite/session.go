@@ -76,38 +76,33 @@ func (s *session) fail(err error) error {
 
 // get reads a task, or fault.NotFound.
 func (s *session) get(id string) (taskdb.Task, error) {
-	t, err := s.find(id)
-	if err != nil {
-		return taskdb.Task{}, err
-	}
-	if t == nil {
-		return taskdb.Task{}, taskdb.NotFound(id)
-	}
-	return *t, nil
-}
-
-// find reads a task; nil for none.
-func (s *session) find(id string) (*taskdb.Task, error) {
 	t, err := scan(s.st.get.QueryRowContext(s.ctx, id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, nil //nolint:nilnil // none is an answer here
+		return taskdb.Task{}, taskdb.NotFound(id)
 	case err != nil:
-		return nil, s.fail(fmt.Errorf("read task %s: %w", id, err))
+		return taskdb.Task{}, s.fail(fmt.Errorf("read task %s: %w", id, err))
 	}
-	return &t, nil
+	return t, nil
 }
 
-// insert adds a task.
-func (s *session) insert(t taskdb.Task) error {
-	_, err := s.st.insert.ExecContext(s.ctx, t.ID, string(t.State), micros(t.Created), micros(t.Updated),
+// insert adds a task; false if there is one with this ID, which stays as it is.
+func (s *session) insert(t taskdb.Task) (bool, error) {
+	done, err := s.st.insert.ExecContext(s.ctx, t.ID, string(t.State), micros(t.Created), micros(t.Updated),
 		t.Original.Key, t.Original.Size, t.Original.SHA256, t.Original.ContentType, string(t.Pipeline))
+	var rows int64
+	if err == nil {
+		rows, err = done.RowsAffected()
+	}
 	if err != nil {
-		return s.fail(fmt.Errorf("insert task %s: %w", t.ID, err))
+		return false, s.fail(fmt.Errorf("insert task %s: %w", t.ID, err))
+	}
+	if rows == 0 {
+		return false, nil
 	}
 	s.counts[t.State]++
 	s.changed = append(s.changed, t)
-	return nil
+	return true, nil
 }
 
 // save writes what rules change of a task that was in state from.

@@ -23,7 +23,7 @@ const (
 		FROM counts`
 
 	sqlInsert = `INSERT INTO tasks (id, state, created, updated, blob_key, blob_size, blob_sha256, blob_type, pipeline)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 
 	sqlSave = `UPDATE tasks SET state = ?, updated = ?, tries = ?, deaths = ?, worker = ?, lease_until = ?,
 		not_before = ?, progress = ?, result = ?, failures = ? WHERE id = ?`

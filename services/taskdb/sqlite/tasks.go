@@ -19,18 +19,18 @@ func (s *Store) Create(ctx context.Context, n taskdb.NewTask) (taskdb.Task, erro
 	}
 	var out taskdb.Task
 	err = s.do(ctx, func(se *session, now time.Time) error {
-		old, err := se.find(n.ID)
+		out = taskdb.Created(n, now)
+		if inserted, err := se.insert(out); err != nil || inserted {
+			return err
+		}
+		old, err := se.get(n.ID)
 		if err != nil {
 			return err
 		}
-		if old == nil {
-			out = taskdb.Created(n, now)
-			return se.insert(out)
+		if !n.SameAs(old) {
+			return taskdb.Clash(old)
 		}
-		if !n.SameAs(*old) {
-			return taskdb.Clash(*old)
-		}
-		out = *old
+		out = old
 		return nil
 	})
 	if err != nil {

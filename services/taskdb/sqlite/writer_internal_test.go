@@ -26,7 +26,8 @@ func newTask(n int) taskdb.NewTask {
 // creating is a write that adds the n-th task.
 func creating(ctx context.Context, n int) *op {
 	return &op{ctx: ctx, done: make(chan struct{}), run: func(se *session, now time.Time) error {
-		return se.insert(taskdb.Created(newTask(n), now))
+		_, err := se.insert(taskdb.Created(newTask(n), now))
+		return err
 	}}
 }
 

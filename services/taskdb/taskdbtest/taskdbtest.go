@@ -34,7 +34,7 @@ type Open func(t *testing.T, env Env) taskdb.Store
 // Run runs the suite. Each case opens a store of its own.
 func Run(t *testing.T, open Open) {
 	for _, group := range []map[string]func(*testing.T, *fixture){
-		createCases(), claimCases(), endCases(), leaseCases(), listCases(), raceCases(), walkCases(),
+		createCases(), claimCases(), endCases(), leaseCases(), listCases(), raceCases(), walkCases(), recordCases(),
 	} {
 		for name, fn := range group {
 			t.Run(name, func(t *testing.T) { fn(t, newFixture(t, open)) })

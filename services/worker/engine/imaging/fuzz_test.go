@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"image"
+	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -79,9 +81,26 @@ func TestEveryOperationHasAStep(t *testing.T) {
 	}
 }
 
-func TestBigPNGsAreWrittenFast(t *testing.T) {
-	small, big := enginetest.Quadrants(8, 8), enginetest.Quadrants(1024, 1024)
-	require.NotEqual(t, pngLevel(small.Rect, 0), pngLevel(big.Rect, 0))
+func TestTinyAndBigPNGsAreWrittenFast(t *testing.T) {
+	for _, c := range []struct {
+		width, height int
+		level         png.CompressionLevel
+	}{
+		{1, 1, png.BestSpeed}, {64, 64, png.BestSpeed}, {128, 32, png.BestSpeed}, {64, 65, png.DefaultCompression},
+		{1024, 1023, png.DefaultCompression}, {1024, 1024, png.BestSpeed}, {5000, 4000, png.BestSpeed},
+	} {
+		require.Equal(t, c.level, pngLevel(image.Rect(0, 0, c.width, c.height), 0), "%d×%d", c.width, c.height)
+	}
+}
+
+// An encoder makes its compressor anew where it finds one of another level.
+func TestEachPNGLevelKeepsItsBuffers(t *testing.T) {
+	e := New()
+	require.NoError(t, e.png(io.Discard, enginetest.Quadrants(64, 64), pipeline.Rendition{}))
+	require.Nil(t, e.buffers.png.Get(), "a tiny picture leaves none to others")
+	e = New()
+	require.NoError(t, e.png(io.Discard, enginetest.Quadrants(65, 64), pipeline.Rendition{}))
+	require.Nil(t, e.buffers.quick.Get(), "nor takes one from them")
 }
 
 // A picture of many colours is dithered to a palette and keeps its mean.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	lib "github.com/disintegration/imaging"
 	"github.com/stretchr/testify/require"
 
 	"imagemill/internal/fault"
@@ -83,17 +84,26 @@ func BenchmarkPNG(b *testing.B) {
 	defer f.Close()
 	m, _, err := image.Decode(f)
 	require.NoError(b, err)
-	for name, level := range map[string]png.CompressionLevel{"default": png.DefaultCompression, "speed": png.BestSpeed} {
-		b.Run(name, func(b *testing.B) {
-			var n counter
-			for b.Loop() {
-				n = 0
-				require.NoError(b, (&png.Encoder{CompressionLevel: level}).Encode(&n, m))
-			}
-			b.ReportMetric(float64(n), "bytes")
-		})
+	for side, m := range map[string]image.Image{"whole": m, "64x64": lib.Resize(m, 64, 64, lib.Lanczos)} {
+		for name, level := range map[string]png.CompressionLevel{"default": png.DefaultCompression, "speed": png.BestSpeed} {
+			b.Run(side+"/"+name, func(b *testing.B) {
+				var n counter
+				buffers := &oneBuffer{}
+				for b.Loop() {
+					n = 0
+					require.NoError(b, (&png.Encoder{CompressionLevel: level, BufferPool: buffers}).Encode(&n, m))
+				}
+				b.ReportMetric(float64(n), "bytes")
+			})
+		}
 	}
 }
+
+// oneBuffer lets an encoder use its buffer again.
+type oneBuffer struct{ *png.EncoderBuffer }
+
+func (b *oneBuffer) Get() *png.EncoderBuffer    { return b.EncoderBuffer }
+func (b *oneBuffer) Put(buf *png.EncoderBuffer) { b.EncoderBuffer = buf }
 
 type counter int
 
