@@ -9,8 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"imagemill/internal/serve"
 )
 
 // httpError is an answer in Consul's form: a status and a line of plain text.
@@ -37,6 +40,11 @@ type call struct {
 	w http.ResponseWriter
 	r *http.Request
 	q url.Values
+
+	// begun is when the request came in.
+	begun time.Time
+	// parks says that a long wait is to end with errPark.
+	parks bool
 
 	// relayState is for what is passed on to another node.
 	relayState
@@ -145,10 +153,12 @@ func (s *Service) adapt(methods []string, handle func(*call) error) echo.Handler
 		if !allowed {
 			w.Header().Set("Allow", allow)
 		}
-		c := &call{s: s, w: w, r: r, q: q}
+		c := &call{s: s, w: w, r: r, q: q, begun: time.Now(), parks: true}
 		switch {
 		case allowed:
-			err = s.dispatch(c, handle)
+			if err = s.dispatch(c, handle); errors.Is(err, errPark) {
+				return s.park(ec, c, handle)
+			}
 		case r.Method == http.MethodOptions:
 			w.WriteHeader(http.StatusOK)
 		default:
@@ -159,6 +169,23 @@ func (s *Service) adapt(methods []string, handle func(*call) error) echo.Handler
 		}
 		return nil
 	}
+}
+
+// park lets a query wait on where it costs less; there it is carried out from
+// the start, but for what has passed of its time.
+func (s *Service) park(ec echo.Context, c *call, handle func(*call) error) error {
+	q, begun := c.q, c.begun // c itself leads to all that is to be given up
+	again := func(w http.ResponseWriter, r *http.Request) {
+		c := &call{s: s, w: w, r: r, q: q, begun: begun}
+		if err := s.dispatch(c, handle); err != nil {
+			s.writeError(c, err)
+		}
+	}
+	if err := serve.Park(ec, again); err != nil {
+		return err
+	}
+	again(c.w, c.r)
+	return nil
 }
 
 func (s *Service) writeError(c *call, err error) {

@@ -1,6 +1,7 @@
 package kvstore
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -14,6 +15,13 @@ const (
 	maxWait     = 10 * time.Minute
 	waitJitter  = 16
 )
+
+// parkAfter is how long a query waits where it came in. Parking and taking back
+// costs about as much as answering, so what is answered soon is not parked.
+const parkAfter = time.Second
+
+// errPark ends the handling of a query that is to wait on elsewhere.
+var errPark = errors.New("a query that waits is to be parked")
 
 // query is how a read is to be answered: the consistency and blocking
 // parameters, the same for every GET.
@@ -105,7 +113,11 @@ func (s *Service) answer(c *call, q query, w func() *waiter, read func(*view) in
 		c.meta(read(v).reported, s.node.lead.isOpen())
 		return nil
 	}
-	timer := time.NewTimer(q.wait)
+	left := q.wait - time.Since(c.begun)
+	if c.parks = c.parks && left > 2*s.parkAfter; c.parks {
+		left = s.parkAfter
+	}
+	timer := time.NewTimer(left)
 	defer timer.Stop()
 	for {
 		done, err := s.answerOnce(c, q, w(), read, timer.C)
@@ -128,6 +140,9 @@ func (s *Service) answerOnce(c *call, q query, w *waiter, read func(*view) index
 		case <-w.changed():
 			return false, nil
 		case <-timeUp:
+			if c.parks {
+				return false, errPark
+			}
 		case <-s.draining(c.ctx()):
 		case <-c.ctx().Done():
 			return false, c.ctx().Err()
