@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagemill/internal/config"
+	"imagemill/internal/rungroup"
+	"imagemill/internal/tidy"
 	"imagemill/services/worker/engine/imaging"
 	"imagemill/services/worker/engine/process"
 )
@@ -73,11 +76,21 @@ func serviceCommand(s service) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context())
+			return tidily(cmd.Context(), run)
 		},
 	}
 	set.Flags(cmd.Flags(), s.name)
 	return cmd
+}
+
+// tidily runs services, and has memory handed back after each burst.
+func tidily(ctx context.Context, run rungroup.Func) error {
+	tctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	tidied := make(chan error, 1)
+	go func() { tidied <- tidy.Run(tctx) }()
+	err := run(ctx)
+	stop()
+	return errors.Join(err, <-tidied)
 }
 
 // overlapDisk lets Go run twice as many threads as there are cores, unless
