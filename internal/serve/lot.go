@@ -58,13 +58,6 @@ func (l *lot) add(p *parked) {
 	l.all[p] = struct{}{}
 }
 
-// drive notes the connection of what was added.
-func (l *lot) drive(p *parked, c net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p.conn = c
-}
-
 func (l *lot) remove(p *parked) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,6 +65,15 @@ func (l *lot) remove(p *parked) {
 	if len(l.all) == 0 && l.empty != nil {
 		close(l.empty)
 		l.empty = nil
+	}
+}
+
+// wakeAll ends what all of them wait for.
+func (l *lot) wakeAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := range l.all {
+		p.wake()
 	}
 }
 
@@ -94,9 +96,7 @@ func (l *lot) wait(ctx context.Context) error {
 	l.mu.Lock()
 	left := len(l.all)
 	for p := range l.all {
-		if p.conn != nil {
-			_ = p.conn.Close()
-		}
+		p.breakOff()
 	}
 	l.mu.Unlock()
 	return fmt.Errorf("%d waiting requests were broken off: %w", left, ctx.Err())

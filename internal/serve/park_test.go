@@ -23,47 +23,75 @@ import (
 // waiting is a route that parks every request, tells of it, and answers what it
 // is told to.
 type waiting struct {
-	parked chan *http.Request
-	answer chan string
-	// unparked counts requests that could not be parked.
+	parked   chan func() // wakes what is parked
+	answer   chan string
+	asked    chan *http.Request // of each answer
 	unparked chan struct{}
+	left     chan struct{} // of each nap that has ended
 }
 
 func newWaiting() *waiting {
-	return &waiting{parked: make(chan *http.Request, 100), answer: make(chan string, 100), unparked: make(chan struct{}, 100)}
+	return &waiting{
+		parked: make(chan func(), 100), answer: make(chan string, 100), asked: make(chan *http.Request, 100),
+		unparked: make(chan struct{}, 100), left: make(chan struct{}, 100),
+	}
 }
 
 func (p *waiting) routes(e *echo.Echo) {
 	e.Any("/wait", func(c echo.Context) error {
 		c.Response().Header().Set("X-Before", "kept")
-		if err := serve.Park(c, p.wait); err != nil {
+		if err := serve.Park(c, p.nap(time.Hour)); err != nil {
 			return err
 		}
 		p.unparked <- struct{}{}
 		return c.String(http.StatusOK, "unparked")
 	})
+	e.GET("/short", func(c echo.Context) error { return serve.Park(c, p.nap(time.Millisecond)) })
 	e.GET("/now", func(c echo.Context) error { return c.String(http.StatusOK, "now") })
 }
 
-func (p *waiting) wait(w http.ResponseWriter, r *http.Request) {
-	p.parked <- r
-	select {
-	case text := <-p.answer:
-		switch text {
-		case "panic":
-			panic("as told")
-		case "abort":
-			panic(http.ErrAbortHandler)
-		case "missing":
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		_, _ = io.WriteString(w, text)
-	case <-serve.Draining(r.Context()):
-		_, _ = io.WriteString(w, "drained")
-	case <-r.Context().Done():
-		p.answer <- "left"
+func (p *waiting) nap(d time.Duration) *serve.Nap {
+	return &serve.Nap{
+		Until: time.Now().Add(d),
+		Watch: func(wake func()) func() {
+			p.parked <- wake
+			return func() { p.left <- struct{}{} }
+		},
+		Answer: p.make,
 	}
+}
+
+func (p *waiting) make(w http.ResponseWriter, r *http.Request) *serve.Nap {
+	p.asked <- r
+	text := "nothing"
+	select {
+	case text = <-p.answer:
+	default:
+	}
+	switch text {
+	case "panic":
+		panic("as told")
+	case "abort":
+		panic(http.ErrAbortHandler)
+	case "again":
+		return p.nap(time.Hour)
+	case "missing":
+		w.WriteHeader(http.StatusNotFound)
+	case "slow":
+		<-r.Context().Done()
+		p.left <- struct{}{}
+	default:
+		_, _ = io.WriteString(w, text)
+	}
+	return nil
+}
+
+// tell has the next parked request answered.
+func (p *waiting) tell(t *testing.T, text string) {
+	t.Helper()
+	wake := receive(t, p.parked)
+	p.answer <- text
+	wake()
 }
 
 // line is a connection on which the test speaks HTTP by hand.
@@ -108,14 +136,12 @@ func TestParkedRequests(t *testing.T) {
 	p := newWaiting()
 	a := app(p.routes)
 	a.Metrics = prometheus.NewRegistry()
-	r := run(t, newServer(t, testConfig(), a))
-	l := call(t, r)
+	l := call(t, run(t, newServer(t, testConfig(), a)))
 	for i := range 3 {
 		l.send(askWait)
-		req := receive(t, p.parked)
-		assert.Equal(t, "mine", serve.RequestID(req.Context()))
-		p.answer <- fmt.Sprint("answer ", i)
+		p.tell(t, fmt.Sprint("answer ", i))
 		resp, body := l.receive()
+		assert.Equal(t, "mine", serve.RequestID(receive(t, p.asked).Context()))
 		assert.Equal(t, fmt.Sprint("answer ", i), body)
 		assert.Equal(t, http.StatusOK, resp.StatusCode)
 		assert.Equal(t, int64(len(body)), resp.ContentLength)
@@ -129,15 +155,46 @@ func TestParkedRequests(t *testing.T) {
 		assert.Equal(t, "now", body)
 	}
 	l.send(askWait)
-	receive(t, p.parked)
-	p.answer <- "missing"
+	p.tell(t, "missing")
 	resp, body := l.receive()
 	assert.Equal(t, http.StatusNotFound, resp.StatusCode)
 	assert.Empty(t, body)
 	assert.Zero(t, resp.ContentLength)
-
+	for range 4 {
+		receive(t, p.left)
+	}
 	// Each request is counted once, under its route.
 	require.Eventually(t, func() bool { return counted(t, a.Metrics, "/wait") == 4 && counted(t, a.Metrics, "/now") == 3 }, patience, time.Millisecond)
+}
+
+// A nap ends with its time, and may be followed by another.
+func TestParkedNaps(t *testing.T) {
+	p := newWaiting()
+	l := call(t, run(t, newServer(t, testConfig(), app(p.routes))))
+	l.send("GET /short HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, body := l.receive()
+	assert.Equal(t, "nothing", body)
+	receive(t, p.parked)
+	l.send(askWait)
+	stale := receive(t, p.parked)
+	p.answer <- "again"
+	stale()
+	wake := receive(t, p.parked)
+	for range 3 {
+		receive(t, p.asked)
+		p.answer <- "again"
+		stale() // as if it had been called all the time
+		wake = receive(t, p.parked)
+	}
+	p.answer <- "at last"
+	wake()
+	wake()
+	_, body = l.receive()
+	assert.Equal(t, "at last", body)
+	l.send(askNow)
+	_, body = l.receive()
+	wake()
+	assert.Equal(t, "now", body)
 }
 
 // counted gives how many requests of a route were measured.
@@ -158,26 +215,25 @@ func counted(t *testing.T, reg *prometheus.Registry, route string) (n uint64) {
 
 // What a client sends before it has its answer is served afterwards, in order.
 func TestParkedAheadOfTime(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		early bool // in one piece with the request that is parked
-	}{{"with the request", true}, {"while it waits", false}} {
-		t.Run(tc.name, func(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		t.Run(fmt.Sprint("with the request: ", early), func(t *testing.T) {
 			p := newWaiting()
 			l := call(t, run(t, newServer(t, testConfig(), app(p.routes))))
-			if tc.early {
-				l.send(askWait + askWait + askNow)
-				receive(t, p.parked)
+			more := askWait + askNow
+			if early {
+				l.send(askWait + more)
 			} else {
 				l.send(askWait)
-				receive(t, p.parked)
-				l.send(askWait + askNow)
+			}
+			wake := receive(t, p.parked)
+			if !early {
+				l.send(more)
 			}
 			p.answer <- "first"
+			wake()
 			_, body := l.receive()
 			assert.Equal(t, "first", body)
-			receive(t, p.parked)
-			p.answer <- "second"
+			p.tell(t, "second")
 			_, body = l.receive()
 			assert.Equal(t, "second", body)
 			_, body = l.receive()
@@ -186,13 +242,36 @@ func TestParkedAheadOfTime(t *testing.T) {
 	}
 }
 
+// A client that leaves ends its nap, and an answer that is in the making.
 func TestParkedClientLeaves(t *testing.T) {
+	p := newWaiting()
+	r := run(t, newServer(t, testConfig(), app(p.routes)))
+	l := call(t, r)
+	l.send(askWait)
+	receive(t, p.parked)
+	require.NoError(t, l.Close())
+	receive(t, p.left)
+	assert.Empty(t, p.asked, "there is nobody to answer")
+
+	l = call(t, r)
+	l.send(askWait)
+	p.tell(t, "slow")
+	receive(t, p.asked)
+	receive(t, p.left)
+	require.NoError(t, l.Close())
+	receive(t, p.left)
+}
+
+// What is sent ahead is kept up to a bound, and no further.
+func TestParkedFlood(t *testing.T) {
 	p := newWaiting()
 	l := call(t, run(t, newServer(t, testConfig(), app(p.routes))))
 	l.send(askWait)
 	receive(t, p.parked)
-	require.NoError(t, l.Close())
-	assert.Equal(t, "left", receive(t, p.answer))
+	go func() { _, _ = io.WriteString(l, strings.Repeat("x", 1<<20)) }()
+	receive(t, p.left)
+	_, err := l.in.ReadByte()
+	require.Error(t, err)
 }
 
 // A stop ends parked requests with an answer, and connections that wait for
@@ -202,14 +281,13 @@ func TestParkedStop(t *testing.T) {
 	r := run(t, newServer(t, testConfig(), app(p.routes)))
 	waits, idles := call(t, r), call(t, r)
 	idles.send(askWait)
-	receive(t, p.parked)
-	p.answer <- "done"
+	p.tell(t, "done")
 	idles.receive()
 	waits.send(askWait)
 	receive(t, p.parked)
 	r.stop()
 	resp, body := waits.receive()
-	assert.Equal(t, "drained", body)
+	assert.Equal(t, "nothing", body)
 	assert.True(t, resp.Close)
 	_, err := idles.in.ReadByte()
 	require.ErrorIs(t, err, io.EOF)
@@ -218,38 +296,32 @@ func TestParkedStop(t *testing.T) {
 
 // A parked request that does not end is broken off after the grace time.
 func TestParkedOutlivesGrace(t *testing.T) {
+	p := newWaiting()
 	cfg := testConfig()
 	cfg.Grace = 50 * time.Millisecond
-	begun := make(chan struct{})
-	r := run(t, newServer(t, cfg, app(func(e *echo.Echo) {
-		e.GET("/wait", func(c echo.Context) error {
-			return serve.Park(c, func(_ http.ResponseWriter, r *http.Request) {
-				close(begun)
-				<-r.Context().Done()
-			})
-		})
-	})))
+	r := run(t, newServer(t, cfg, app(p.routes)))
 	l := call(t, r)
 	l.send(askWait)
-	receive(t, begun)
+	p.tell(t, "slow")
+	receive(t, p.asked)
 	r.stop()
 	require.ErrorContains(t, r.end(t), "1 waiting requests were broken off")
 	_, err := l.in.ReadByte()
 	require.Error(t, err)
+	receive(t, p.left) // of the nap
+	receive(t, p.left)
 }
 
 func TestParkedPanics(t *testing.T) {
 	p := newWaiting()
 	l := call(t, run(t, newServer(t, testConfig(), app(p.routes))))
 	l.send(askWait)
-	receive(t, p.parked)
-	p.answer <- "panic"
+	p.tell(t, "panic")
 	resp, body := l.receive()
 	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
 	assert.Empty(t, body)
 	l.send(askWait)
-	receive(t, p.parked)
-	p.answer <- "abort"
+	p.tell(t, "abort")
 	_, err := l.in.ReadByte()
 	require.ErrorIs(t, err, io.EOF)
 }
@@ -261,20 +333,19 @@ func TestParkedRequestsAreBounded(t *testing.T) {
 	cfg.MaxRequests = 1
 	r := run(t, newServer(t, cfg, app(p.routes)))
 	l, other := call(t, r), call(t, r)
+	answers := func(status int) func() bool {
+		return func() bool {
+			other.send(askNow)
+			resp, _ := other.receive()
+			return resp.StatusCode == status
+		}
+	}
 	l.send(askWait)
-	receive(t, p.parked)
-	require.Eventually(t, func() bool { // the handler that parked it counts until it has returned
-		other.send(askNow)
-		resp, _ := other.receive()
-		return resp.StatusCode == http.StatusTooManyRequests
-	}, patience, time.Millisecond)
-	p.answer <- "done"
+	wake := receive(t, p.parked)
+	require.Eventually(t, answers(http.StatusTooManyRequests), patience, time.Millisecond)
+	wake()
 	l.receive()
-	require.Eventually(t, func() bool {
-		other.send(askNow)
-		resp, _ := other.receive()
-		return resp.StatusCode == http.StatusOK
-	}, patience, time.Millisecond)
+	require.Eventually(t, answers(http.StatusOK), patience, time.Millisecond)
 }
 
 func TestNotParked(t *testing.T) {

@@ -158,6 +158,7 @@ func (s *Server) stop(srv *http.Server, withdraw func(), served <-chan error) er
 		<-t.C
 	}
 	close(s.draining)
+	s.parks.wakeAll()
 	s.refusing.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Grace)
 	defer cancel()

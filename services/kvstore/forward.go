@@ -53,7 +53,7 @@ func (s *Service) dispatch(c *call, handle func(*call) error) error {
 	if err != nil || !whole {
 		return errors.Join(err, handle(c)) // which refuses it
 	}
-	if c.parks {
+	if c.until.IsZero() {
 		c.begun = time.Now() // the body is in hand
 	}
 	for {

@@ -43,9 +43,8 @@ type call struct {
 
 	// begun is when the request came in.
 	begun time.Time
-	// parks says that a long wait is to end with errPark.
-	parks bool
 
+	napState
 	// relayState is for what is passed on to another node.
 	relayState
 }
@@ -153,11 +152,14 @@ func (s *Service) adapt(methods []string, handle func(*call) error) echo.Handler
 		if !allowed {
 			w.Header().Set("Allow", allow)
 		}
-		c := &call{s: s, w: w, r: r, q: q, begun: time.Now(), parks: true}
+		c := &call{s: s, w: w, r: r, q: q, begun: time.Now(), napState: napState{awake: s.parkAfter, parks: true}}
 		switch {
 		case allowed:
 			if err = s.dispatch(c, handle); errors.Is(err, errPark) {
-				return s.park(ec, c, handle)
+				if parked := serve.Park(ec, s.nap(c, handle)); parked != nil {
+					return parked
+				}
+				err = s.stay(c, handle)
 			}
 		case r.Method == http.MethodOptions:
 			w.WriteHeader(http.StatusOK)
@@ -169,23 +171,6 @@ func (s *Service) adapt(methods []string, handle func(*call) error) echo.Handler
 		}
 		return nil
 	}
-}
-
-// park lets a query wait on where it costs less; there it is carried out from
-// the start, but for what has passed of its time.
-func (s *Service) park(ec echo.Context, c *call, handle func(*call) error) error {
-	q, begun := c.q, c.begun // c itself leads to all that is to be given up
-	again := func(w http.ResponseWriter, r *http.Request) {
-		c := &call{s: s, w: w, r: r, q: q, begun: begun}
-		if err := s.dispatch(c, handle); err != nil {
-			s.writeError(c, err)
-		}
-	}
-	if err := serve.Park(ec, again); err != nil {
-		return err
-	}
-	again(c.w, c.r)
-	return nil
 }
 
 func (s *Service) writeError(c *call, err error) {

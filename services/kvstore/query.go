@@ -1,7 +1,6 @@
 package kvstore
 
 import (
-	"errors"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -15,13 +14,6 @@ const (
 	maxWait     = 10 * time.Minute
 	waitJitter  = 16
 )
-
-// parkAfter is how long a query waits where it came in. Parking and taking back
-// costs about as much as answering, so what is answered soon is not parked.
-const parkAfter = time.Second
-
-// errPark ends the handling of a query that is to wait on elsewhere.
-var errPark = errors.New("a query that waits is to be parked")
 
 // query is how a read is to be answered: the consistency and blocking
 // parameters, the same for every GET.
@@ -113,9 +105,12 @@ func (s *Service) answer(c *call, q query, w func() *waiter, read func(*view) in
 		c.meta(read(v).reported, s.node.lead.isOpen())
 		return nil
 	}
-	left := q.wait - time.Since(c.begun)
-	if c.parks = c.parks && left > 2*s.parkAfter; c.parks {
-		left = s.parkAfter
+	if c.until.IsZero() {
+		c.until = c.begun.Add(q.wait)
+	}
+	left := time.Until(c.until)
+	if c.parks = c.parks && left > 2*c.awake && !isClosed(s.draining(c.ctx())); c.parks {
+		left = c.awake
 	}
 	timer := time.NewTimer(left)
 	defer timer.Stop()
@@ -129,7 +124,11 @@ func (s *Service) answer(c *call, q query, w func() *waiter, read func(*view) in
 
 // answerOnce reads once and answers, or waits for the next change.
 func (s *Service) answerOnce(c *call, q query, w *waiter, read func(*view) indexes, timeUp <-chan time.Time) (bool, error) {
-	defer w.leave()
+	defer func() {
+		if c.waiter != w {
+			w.leave()
+		}
+	}()
 	v, err := s.state(c, q)
 	if err != nil {
 		return false, err
@@ -141,6 +140,7 @@ func (s *Service) answerOnce(c *call, q query, w *waiter, read func(*view) index
 			return false, nil
 		case <-timeUp:
 			if c.parks {
+				c.waiter = w
 				return false, errPark
 			}
 		case <-s.draining(c.ctx()):
