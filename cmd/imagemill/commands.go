@@ -21,9 +21,21 @@ import (
 // version of the program; the commit is added from the build.
 const version = "0.1.0"
 
-// root assembles all subcommands.
-func root() *cobra.Command {
-	cmd := &cobra.Command{
+// commandFor assembles what these arguments ask for: all subcommands, but for the
+// question after a service's health, which every container asks every minute, only
+// its own, since the settings of all services take longer than the answer.
+func commandFor(args []string) *cobra.Command {
+	if len(args) == 0 || args[0] != "health" {
+		return root()
+	}
+	cmd := bare()
+	cmd.AddCommand(healthCommand())
+	return cmd
+}
+
+// bare is the program without subcommands.
+func bare() *cobra.Command {
+	return &cobra.Command{
 		Use:           "imagemill",
 		Short:         "Turns pictures into other pictures, asynchronously, on as many machines as it takes",
 		Version:       fullVersion(),
@@ -31,6 +43,11 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 	}
+}
+
+// root assembles all subcommands.
+func root() *cobra.Command {
+	cmd := bare()
 	cmd.AddCommand(upCommand())
 	for _, s := range services() {
 		cmd.AddCommand(serviceCommand(s))
