@@ -2,7 +2,8 @@
 # Measures kvstore beside a real Consul's development agent, by turns in one run:
 # PUT and GET rates, fan-out of one change to 1,000 waiting queries, memory.
 # kvstore runs twice: in memory, as the agent does, and on disk with fsync.
-# It takes less than a minute, after "make consul". Linux only.
+# Memory is looked at after ten seconds of rest. It takes two minutes, after "make
+# consul". Linux only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT

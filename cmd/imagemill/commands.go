@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -10,14 +12,28 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagemill/internal/config"
+	"imagemill/internal/rungroup"
+	"imagemill/internal/tidy"
 )
 
 // version of the program; the commit is added from the build.
 const version = "0.1.0"
 
-// root assembles all subcommands.
-func root() *cobra.Command {
-	cmd := &cobra.Command{
+// commandFor assembles what these arguments ask for: all subcommands, but for the
+// question after a service's health, which every container asks every minute, only
+// its own, since the settings of all services take longer than the answer.
+func commandFor(args []string) *cobra.Command {
+	if len(args) == 0 || args[0] != "health" {
+		return root()
+	}
+	cmd := bare()
+	cmd.AddCommand(healthCommand())
+	return cmd
+}
+
+// bare is the program without subcommands.
+func bare() *cobra.Command {
+	return &cobra.Command{
 		Use:           "imagemill",
 		Short:         "Turns pictures into other pictures, asynchronously, on as many machines as it takes",
 		Version:       fullVersion(),
@@ -25,6 +41,11 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 	}
+}
+
+// root assembles all subcommands.
+func root() *cobra.Command {
+	cmd := bare()
 	cmd.AddCommand(upCommand())
 	for _, s := range services() {
 		cmd.AddCommand(serviceCommand(s))
@@ -70,11 +91,21 @@ func serviceCommand(s service) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context())
+			return tidily(cmd.Context(), run)
 		},
 	}
 	set.Flags(cmd.Flags(), s.name)
 	return cmd
+}
+
+// tidily runs services, and has memory handed back after each burst.
+func tidily(ctx context.Context, run rungroup.Func) error {
+	tctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	tidied := make(chan error, 1)
+	go func() { tidied <- tidy.Run(tctx) }()
+	err := run(ctx)
+	stop()
+	return errors.Join(err, <-tidied)
 }
 
 // overlapDisk lets Go run twice as many threads as there are cores, unless

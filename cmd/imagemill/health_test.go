@@ -14,8 +14,9 @@ import (
 // healthOf runs the command as a container's health check does.
 func healthOf(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	cmd, out := root(), &bytes.Buffer{}
-	cmd.SetArgs(append([]string{"health"}, args...))
+	args = append([]string{"health"}, args...)
+	cmd, out := commandFor(args), &bytes.Buffer{}
+	cmd.SetArgs(args)
 	cmd.SetOut(out)
 	cmd.SetErr(io.Discard)
 	err := cmd.ExecuteContext(t.Context())
@@ -66,4 +67,12 @@ func TestHealthDoesNotWaitForTheSilent(t *testing.T) {
 	_, err := healthOf(t, silent.URL)
 	require.ErrorContains(t, err, "deadline")
 	require.Less(t, time.Since(start), healthTime+3*time.Second)
+}
+
+// Only the question after health is without the other commands.
+func TestCommandFor(t *testing.T) {
+	require.Len(t, commandFor([]string{"health", "http://127.0.0.1"}).Commands(), 1)
+	for _, args := range [][]string{nil, {"--help"}, {"kvstore"}, {"help", "health"}} {
+		require.Len(t, commandFor(args).Commands(), len(root().Commands()), args)
+	}
 }

@@ -13,9 +13,10 @@ import (
 // main ends the program, and nothing else does. The first SIGINT or SIGTERM
 // asks for an orderly stop; a second one ends the process at once.
 func main() {
+	stopNATSPulse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	err := root().ExecuteContext(ctx)
+	err := commandFor(os.Args[1:]).ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "imagemill:", err)

@@ -12,5 +12,8 @@
 // /debug/pprof. It gives every request an ID, checks the cluster token, turns
 // returned errors into RFC 9457 documents and logs each failure once.
 //
+// A request that is going to wait for long may be parked ([Park]), where it costs
+// a third of the memory.
+//
 // It knows nothing of images or tasks.
 package serve

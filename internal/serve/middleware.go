@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"net/http"
 	"runtime/debug"
@@ -27,17 +26,25 @@ const HeaderService = "Imagemill-Service"
 // HeaderRequestID carries the ID of one user's request over all hops.
 const HeaderRequestID = "X-Request-Id"
 
-type requestIDKey struct{}
+type arrivalKey struct{}
+
+// arrival is what a request's context knows of it: its ID, and when it came in.
+type arrival struct {
+	id    string
+	begun time.Time
+}
+
+func arrivalOf(ctx context.Context) arrival {
+	a, _ := ctx.Value(arrivalKey{}).(arrival)
+	return a
+}
 
 // RequestID gives the ID of the request that ctx belongs to, or "".
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+func RequestID(ctx context.Context) string { return arrivalOf(ctx).id }
 
 // WithRequestID returns a context whose outgoing calls carry the ID.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+	return context.WithValue(ctx, arrivalKey{}, arrival{id: id})
 }
 
 // around is the one middleware of every request: ID, refusal, token, recovery,
@@ -52,7 +59,7 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		if !validRequestID(id) {
 			id = uuid.NewString()
 		}
-		c.SetRequest(r.WithContext(WithRequestID(r.Context(), id)))
+		c.SetRequest(r.WithContext(context.WithValue(r.Context(), arrivalKey{}, arrival{id: id, begun: start})))
 		c.Response().Header().Set(HeaderRequestID, id)
 		if !s.app.Public {
 			c.Response().Header().Set(HeaderService, s.app.Service)
@@ -62,10 +69,16 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 			guardSmallBody(c, s.cfg.ReadTimeout)
 			err = protect(next, c)
 		}
+		if errors.Is(err, errParked) {
+			return nil
+		}
 		if err != nil {
 			s.writeError(c, err)
 		}
-		s.observe(c, start, err)
+		s.report(c.Request().Context(), outcome{
+			method: c.Request().Method, path: c.Request().URL.Path, route: c.Path(),
+			status: c.Response().Status, size: c.Response().Size, took: time.Since(start), err: err,
+		})
 		return nil
 	}
 }
@@ -113,11 +126,19 @@ func protect(next echo.HandlerFunc, c echo.Context) (err error) {
 			if p == http.ErrAbortHandler { //nolint:errorlint // a recovered value, not an error chain
 				panic(p)
 			}
-			err = fault.Wrap(fault.Internal, "something went wrong on our side; the request ID finds it in the log",
-				fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			err = panicked(p)
 		}
 	}()
 	return next(c)
+}
+
+// panicked makes an error of what a handler panicked with.
+func panicked(p any) error {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return err
+	}
+	return fault.Wrap(fault.Internal, "something went wrong on our side; the request ID finds it in the log",
+		fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 }
 
 // writeError answers with the problem document of err, unless an answer has begun.
@@ -157,36 +178,6 @@ func fromEcho(err error) error {
 		return fault.New(fault.MethodNotAllowed, "this route does not know that method; the Allow header names those it knows")
 	}
 	return fault.Wrap(fault.FromStatus(he.Code), fmt.Sprint(he.Message), he.Internal)
-}
-
-// observe counts the request and logs it: failures of ours as errors, refusals
-// and public requests as info, the rest for debugging only.
-func (s *Server) observe(c echo.Context, start time.Time, err error) {
-	status, took := c.Response().Status, time.Since(start)
-	s.metrics.observe(c, status, took)
-	level := slog.LevelDebug
-	switch {
-	case status >= 500 && status != http.StatusServiceUnavailable && status != http.StatusInsufficientStorage:
-		level = slog.LevelError
-	case status >= 400 || s.app.Public:
-		level = slog.LevelInfo
-	}
-	if operatingPath(c.Request().URL.Path) {
-		level = slog.LevelDebug
-	}
-	ctx := c.Request().Context()
-	if !s.app.Log.Enabled(ctx, level) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("method", c.Request().Method), slog.String("path", c.Request().URL.Path),
-		slog.Int("status", status), slog.Int64("bytes", c.Response().Size),
-		slog.Duration("took", took), slog.String("requestId", RequestID(ctx)),
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
-	}
-	s.app.Log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // validRequestID accepts 1 to 64 characters that are safe in logs and headers.

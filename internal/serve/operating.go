@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
-	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
@@ -105,10 +104,9 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 	return m
 }
 
-func (m *metrics) observe(c echo.Context, status int, took time.Duration) {
-	route := c.Path()
-	if route == "" {
-		route = "none"
+func (m *metrics) observe(o outcome) {
+	if o.route == "" {
+		o.route = "none"
 	}
-	m.duration.WithLabelValues(c.Request().Method, route, strconv.Itoa(status)).Observe(took.Seconds())
+	m.duration.WithLabelValues(o.method, o.route, strconv.Itoa(o.status)).Observe(o.took.Seconds())
 }

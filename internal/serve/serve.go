@@ -63,6 +63,7 @@ type Server struct {
 	lingers  atomic.Bool
 	refusing atomic.Bool
 	inFlight atomic.Int64
+	parks    *lot
 	url      atomic.Pointer[string]
 }
 
@@ -77,7 +78,7 @@ func New(cfg Config, app App) (*Server, error) {
 	if app.Metrics == nil {
 		app.Metrics = prometheus.NewRegistry()
 	}
-	s := &Server{cfg: cfg, app: app, draining: make(chan struct{}), metrics: newMetrics(app.Metrics)}
+	s := &Server{cfg: cfg, app: app, draining: make(chan struct{}), parks: newLot(), metrics: newMetrics(app.Metrics)}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.writeError(c, err) }
@@ -112,15 +113,16 @@ func (s *Server) Run(ctx context.Context) error {
 	srv := &http.Server{
 		Handler:           s.echo,
 		ReadHeaderTimeout: s.cfg.ReadTimeout,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    256 << 10,
 		ErrorLog:          slog.NewLogLogger(s.app.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.WithoutCancel(ctx), drainKey{}, (<-chan struct{})(s.draining))
+			return context.WithValue(context.WithoutCancel(ctx), serverKey{}, s)
 		},
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	s.parks.addr = ln.Addr()
+	go func() { served <- serveBoth(srv, ln, s.parks) }()
 	withdraw := s.announce(ctx, url)
 	s.app.Log.Info("serving", "url", url, "listen", ln.Addr().String())
 	select {
@@ -130,6 +132,19 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
 	return s.stop(srv, withdraw, served)
+}
+
+// serveBoth serves the connections that are new, and those that come back.
+func serveBoth(srv *http.Server, ln, back net.Listener) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(back) // which ends with the other, and never by itself
+	}()
+	err := srv.Serve(ln)
+	_ = back.Close()
+	<-done
+	return err
 }
 
 // stop follows the order that the package comment gives, and why.
@@ -143,10 +158,12 @@ func (s *Server) stop(srv *http.Server, withdraw func(), served <-chan error) er
 		<-t.C
 	}
 	close(s.draining)
+	s.parks.wakeAll()
 	s.refusing.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Grace)
 	defer cancel()
 	err := srv.Shutdown(ctx)
+	err = errors.Join(err, s.parks.wait(ctx))
 	if err != nil {
 		err = fmt.Errorf("requests in hand outlived the grace time of %s: %w", s.cfg.Grace, errors.Join(err, srv.Close()))
 	}
@@ -213,12 +230,14 @@ func (s *Server) announce(ctx context.Context, url string) (withdraw func()) {
 	}
 }
 
-type drainKey struct{}
+type serverKey struct{}
 
 // Draining gives a channel that is closed when the server of this request
 // stops: a long poll answers then, with what it has. Outside a request of this
 // package it gives nil, which is never ready.
 func Draining(ctx context.Context) <-chan struct{} {
-	ch, _ := ctx.Value(drainKey{}).(<-chan struct{})
-	return ch
+	if s, ok := ctx.Value(serverKey{}).(*Server); ok {
+		return s.draining
+	}
+	return nil
 }

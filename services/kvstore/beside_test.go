@@ -32,6 +32,11 @@ const (
 	besideTurns   = 3
 	besideWaiters = 1000
 	besideChanges = 15
+	// Changes to queries that have waited for longer than is usual in a busy hour.
+	besideLate = 5
+	besideWait = 2 * time.Second
+	// besideRest is how long both are left alone before their memory is looked at.
+	besideRest = 10 * time.Second
 )
 
 // store is one process that is measured.
@@ -40,6 +45,7 @@ type store struct {
 	pid        int
 	puts, gets []float64       // a second, one for each turn
 	fanOut     []time.Duration // one for each change
+	late       []time.Duration // the same, to queries that had waited
 	// Resident KB: fresh, with all queries waiting, and after the load.
 	idle, waiting, busy int
 	parked              float64 // resident KB that one waiting query adds to its open connection
@@ -75,19 +81,24 @@ func BenchmarkBesideConsul(b *testing.B) {
 			s.gets = append(s.gets, s.rate(b, "GET", "/v1/kv/k?n=%d", nil))
 		}
 	}
+	pass(besideRest)
 	for _, s := range stores {
 		s.busy = s.resident(b)
-		b.Logf("%-18s PUT %v/s  GET %v/s  fan-out p50 %s max %s  waiting query %.1f KB, with its connection %.1f KB  RSS fresh %d, with %d waiting %d, after %d KB",
-			s.name, rounded(s.puts), rounded(s.gets), middle(s.fanOut), slices.Max(s.fanOut), s.parked, s.connected(),
+		b.Logf("%-18s PUT %v/s  GET %v/s  fan-out p50 %s max %s, after 2 s of waiting p50 %s max %s  waiting query %.1f KB, with its connection %.1f KB  RSS fresh %d, with %d waiting %d, after %d KB",
+			s.name, rounded(s.puts), rounded(s.gets), middle(s.fanOut), slices.Max(s.fanOut), middle(s.late), slices.Max(s.late), s.parked, s.connected(),
 			s.idle, besideWaiters, s.waiting, s.busy)
 	}
 	for _, s := range stores[1:] {
 		c := stores[0]
-		b.Logf("%-18s PUT %.2f ×  GET %.2f ×  fan-out %.2f ×  waiting query with its connection %.2f ×  RSS fresh %.2f ×, waiting %.2f ×, after %.2f ×",
+		b.Logf("%-18s PUT %.2f ×  GET %.2f ×  fan-out %.2f ×, after waiting %.2f ×  waiting query with its connection %.2f ×  RSS fresh %.2f ×, waiting %.2f ×, after %.2f ×",
 			s.name, middle(s.puts)/middle(c.puts), middle(s.gets)/middle(c.gets), float64(middle(s.fanOut))/float64(middle(c.fanOut)),
+			float64(middle(s.late))/float64(middle(c.late)),
 			s.connected()/c.connected(), part(s.idle, c.idle), part(s.waiting, c.waiting), part(s.busy, c.busy))
 	}
 }
+
+// pass lets time go by, in which what is measured is left alone.
+func pass(d time.Duration) { <-time.After(d) }
 
 // connected gives the resident KB of a waiting query with its connection.
 func (s *store) connected() float64 { return float64(s.waiting-s.idle) / besideWaiters }
@@ -181,14 +192,18 @@ func (s *store) fan(b *testing.B) {
 		require.NoError(b, err)
 	}
 	before := s.resident(b)
-	for change := range besideChanges {
+	for change := range besideLate + besideChanges {
 		for _, w := range wires {
 			require.NoError(b, w.send("GET", "/v1/kv/hot?wait=60s&index="+index, nil))
 		}
 		s.settle(b, writer)
 		if change == 0 {
+			pass(besideRest)
 			s.waiting = s.resident(b)
 			s.parked = float64(s.waiting-before) / besideWaiters
+		}
+		if change < besideLate {
+			pass(besideWait)
 		}
 		begun := time.Now()
 		require.NoError(b, writer.send("PUT", "/v1/kv/hot", strconv.AppendInt(nil, int64(change+1), 10)))
@@ -197,7 +212,11 @@ func (s *store) fan(b *testing.B) {
 			require.NoError(b, err)
 			require.NotEqual(b, index, got, "an answer to a change")
 		}
-		s.fanOut = append(s.fanOut, time.Since(begun))
+		if took := time.Since(begun); change < besideLate {
+			s.late = append(s.late, took)
+		} else {
+			s.fanOut = append(s.fanOut, took)
+		}
 		_, err := writer.receive()
 		require.NoError(b, err)
 		index, err = writer.do("GET", "/v1/kv/hot", nil)

@@ -35,7 +35,27 @@ func (r *running) block(target string, index uint64) <-chan reply {
 	return out
 }
 
-func TestBlockingWakes(t *testing.T) {
+// bothWays runs a test with queries that wait where they come in, and with such
+// that are parked at once.
+func bothWays(t *testing.T, test func(t *testing.T, start starter)) {
+	t.Run("waiting", func(t *testing.T) { test(t, start) })
+	t.Run("parked", func(t *testing.T) { test(t, startParking) })
+}
+
+type starter func(testing.TB, Config) *running
+
+// startParking runs a service that parks each query as soon as it has to wait.
+func startParking(t testing.TB, cfg Config) *running {
+	t.Helper()
+	s, err := New(cfg, Deps{Log: quiet(), Version: "test"})
+	require.NoError(t, err)
+	s.parkAfter = 0
+	return run(t, s)
+}
+
+func TestBlockingWakes(t *testing.T) { bothWays(t, testBlockingWakes) }
+
+func testBlockingWakes(t *testing.T, start starter) {
 	for _, tc := range []struct {
 		name, target string
 		change       func(r *running)
@@ -76,7 +96,9 @@ func TestBlockingWakes(t *testing.T) {
 }
 
 // What changes elsewhere wakes nobody, though it moves the store's index.
-func TestBlockingSleepsThroughOthers(t *testing.T) {
+func TestBlockingSleepsThroughOthers(t *testing.T) { bothWays(t, testBlockingSleepsThroughOthers) }
+
+func testBlockingSleepsThroughOthers(t *testing.T, start starter) {
 	r := start(t, MemConfig())
 	r.put("dir/a", "1")
 	targets := []string{"/v1/kv/dir/a?", "/v1/kv/dir/?recurse", "/v1/kv/none?", "/v1/kv/none/?keys", "/v1/session/list?"}
@@ -99,7 +121,9 @@ func TestBlockingSleepsThroughOthers(t *testing.T) {
 	}
 }
 
-func TestBlockingEndsWithItsWait(t *testing.T) {
+func TestBlockingEndsWithItsWait(t *testing.T) { bothWays(t, testBlockingEndsWithItsWait) }
+
+func testBlockingEndsWithItsWait(t *testing.T, start starter) {
 	r := start(t, MemConfig())
 	p := r.put("k", "v")
 	begun := time.Now()
@@ -136,6 +160,10 @@ func TestBlockingAnswersIndexFromTheFuture(t *testing.T) {
 }
 
 func TestBlockingEndsWhenTheServerDrains(t *testing.T) {
+	bothWays(t, testBlockingEndsWhenTheServerDrains)
+}
+
+func testBlockingEndsWhenTheServerDrains(t *testing.T, start starter) {
 	r := start(t, MemConfig())
 	p := r.put("k", "v")
 	answer := r.block("/v1/kv/k?", p.ModifyIndex)
@@ -148,6 +176,10 @@ func TestBlockingEndsWhenTheServerDrains(t *testing.T) {
 }
 
 func TestBlockingEndsWhenTheClientLeaves(t *testing.T) {
+	bothWays(t, testBlockingEndsWhenTheClientLeaves)
+}
+
+func testBlockingEndsWhenTheClientLeaves(t *testing.T, start starter) {
 	r := start(t, MemConfig())
 	p := r.put("k", "v")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -163,7 +195,9 @@ func TestBlockingEndsWhenTheClientLeaves(t *testing.T) {
 }
 
 // A thousand watchers of one prefix wake at its change; a thousand others sleep on.
-func TestFanOut(t *testing.T) {
+func TestFanOut(t *testing.T) { bothWays(t, testFanOut) }
+
+func testFanOut(t *testing.T, start starter) {
 	r := start(t, MemConfig())
 	r.put("hot/k", "0")
 	r.put("cold/k", "0")
@@ -224,7 +258,9 @@ func (r *running) topic(prefix string) *topic {
 }
 
 // A watcher that follows the index sees the last value of every burst.
-func TestWatcherMissesNothing(t *testing.T) {
+func TestWatcherMissesNothing(t *testing.T) { bothWays(t, testWatcherMissesNothing) }
+
+func testWatcherMissesNothing(t *testing.T, start starter) {
 	r := start(t, MemConfig())
 	const last = 300
 	seen := make(chan int, 1)

@@ -19,7 +19,8 @@
 //   - Indexes are positions in the Raft log: they only rise, survive a restart
 //     and are never 0. The index of a prefix moves on deletes too.
 //   - A blocking query wakes for changes of its own key or prefix only, and ends
-//     at once when the client leaves or the server drains.
+//     at once when the client leaves or the server drains. After a second it
+//     is parked, where it costs less (park.go).
 //   - A session that is not renewed is gone between its TTL and its TTL plus a
 //     tenth (half a second at most); what it held is deleted or released with it.
 //     (Consul lets it live for up to twice the TTL.) After a restart, or

@@ -32,8 +32,8 @@ var errRerun = errors.New("the leader did not carry this out")
 
 // relayState is what a request that may be passed on carries along.
 type relayState struct {
-	// begun is when it came in, leaderless since when nobody has taken it.
-	begun, leaderless time.Time
+	// leaderless is since when nobody has taken it.
+	leaderless time.Time
 }
 
 // dispatch has a request carried out where it belongs: here, or by the leader.
@@ -53,7 +53,9 @@ func (s *Service) dispatch(c *call, handle func(*call) error) error {
 	if err != nil || !whole {
 		return errors.Join(err, handle(c)) // which refuses it
 	}
-	c.begun = time.Now()
+	if c.until.IsZero() {
+		c.begun = time.Now() // the body is in hand
+	}
 	for {
 		begun := time.Now()
 		err := s.attempt(c, handle, body)

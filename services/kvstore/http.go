@@ -9,8 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"imagemill/internal/serve"
 )
 
 // httpError is an answer in Consul's form: a status and a line of plain text.
@@ -38,6 +41,10 @@ type call struct {
 	r *http.Request
 	q url.Values
 
+	// begun is when the request came in.
+	begun time.Time
+
+	napState
 	// relayState is for what is passed on to another node.
 	relayState
 }
@@ -145,10 +152,15 @@ func (s *Service) adapt(methods []string, handle func(*call) error) echo.Handler
 		if !allowed {
 			w.Header().Set("Allow", allow)
 		}
-		c := &call{s: s, w: w, r: r, q: q}
+		c := &call{s: s, w: w, r: r, q: q, begun: time.Now(), napState: napState{awake: s.parkAfter, parks: true}}
 		switch {
 		case allowed:
-			err = s.dispatch(c, handle)
+			if err = s.dispatch(c, handle); errors.Is(err, errPark) {
+				if parked := serve.Park(ec, s.nap(c, handle)); parked != nil {
+					return parked
+				}
+				err = s.stay(c, handle)
+			}
 		case r.Method == http.MethodOptions:
 			w.WriteHeader(http.StatusOK)
 		default:

@@ -105,7 +105,14 @@ func (s *Service) answer(c *call, q query, w func() *waiter, read func(*view) in
 		c.meta(read(v).reported, s.node.lead.isOpen())
 		return nil
 	}
-	timer := time.NewTimer(q.wait)
+	if c.until.IsZero() {
+		c.until = c.begun.Add(q.wait)
+	}
+	left := time.Until(c.until)
+	if c.parks = c.parks && left > 2*c.awake && !isClosed(s.draining(c.ctx())); c.parks {
+		left = c.awake
+	}
+	timer := time.NewTimer(left)
 	defer timer.Stop()
 	for {
 		done, err := s.answerOnce(c, q, w(), read, timer.C)
@@ -117,7 +124,11 @@ func (s *Service) answer(c *call, q query, w func() *waiter, read func(*view) in
 
 // answerOnce reads once and answers, or waits for the next change.
 func (s *Service) answerOnce(c *call, q query, w *waiter, read func(*view) indexes, timeUp <-chan time.Time) (bool, error) {
-	defer w.leave()
+	defer func() {
+		if c.waiter != w {
+			w.leave()
+		}
+	}()
 	v, err := s.state(c, q)
 	if err != nil {
 		return false, err
@@ -128,6 +139,10 @@ func (s *Service) answerOnce(c *call, q query, w *waiter, read func(*view) index
 		case <-w.changed():
 			return false, nil
 		case <-timeUp:
+			if c.parks {
+				c.waiter = w
+				return false, errPark
+			}
 		case <-s.draining(c.ctx()):
 		case <-c.ctx().Done():
 			return false, c.ctx().Err()

@@ -47,6 +47,8 @@ type Service struct {
 	gzip   compressors
 	// draining gives the channel that ends a request's long poll.
 	draining func(context.Context) <-chan struct{}
+	// parkAfter is how long a query waits before it is parked.
+	parkAfter time.Duration
 }
 
 // New checks the configuration and assembles the service. It opens nothing.
@@ -65,7 +67,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, deps: deps, log: deps.Log,
-		node: newNode(cfg, deps.Log, deps.Now), draining: serve.Draining,
+		node: newNode(cfg, deps.Log, deps.Now), draining: serve.Draining, parkAfter: parkAfter,
 	}
 	s.node.version = deps.Version
 	var err error

@@ -18,6 +18,7 @@ type hub struct {
 type topic struct {
 	changed chan struct{}
 	waiters int
+	calls   map[*waiter]func() // of those who do not wait at the channel
 }
 
 // waiter is one registration. It must be left by leave.
@@ -52,11 +53,27 @@ func (h *hub) watch(name string, prefix bool) *waiter {
 // changed is closed by the first change after the registration.
 func (w *waiter) changed() <-chan struct{} { return w.topic.changed }
 
+// call has f called after the first change after the registration, at once if that
+// has been, unless the registration has ended.
+func (w *waiter) call(f func()) {
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	if isClosed(w.topic.changed) {
+		go f()
+		return
+	}
+	if w.topic.calls == nil {
+		w.topic.calls = map[*waiter]func(){}
+	}
+	w.topic.calls[w] = f
+}
+
 // leave ends the registration. It must be called once.
 func (w *waiter) leave() {
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
 	w.topic.waiters--
+	delete(w.topic.calls, w)
 	// A topic that has been woken is no longer the hub's, and another may stand
 	// under its name.
 	if w.topic.waiters == 0 && w.hub.topics(w.prefix)[w.name] == w.topic {
@@ -96,6 +113,15 @@ func (h *hub) wakeAll() {
 func (h *hub) close(name string, prefix bool) {
 	if t := h.topics(prefix)[name]; t != nil {
 		close(t.changed)
+		if len(t.calls) > 0 {
+			// Not here, where the next change waits.
+			go func(calls map[*waiter]func()) {
+				for _, f := range calls {
+					f()
+				}
+			}(t.calls)
+			t.calls = nil
+		}
 		h.drop(name, prefix)
 	}
 }

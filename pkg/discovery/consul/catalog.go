@@ -34,10 +34,11 @@ type Catalog struct {
 // What Consul takes as metadata of a service.
 const (
 	maxMetaPairs = 64
+	maxMetaKey   = 128
 	maxMetaValue = 512
 )
 
-var metaKey = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+var metaKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // entry is one instance in the catalogue.
 type entry struct {
@@ -73,7 +74,7 @@ func (r *Registry) registration(in discovery.Instance) (*api.AgentServiceRegistr
 	for _, key := range slices.Sorted(maps.Keys(in.Tags)) {
 		tags = append(tags, key+"="+in.Tags[key])
 		_, taken := meta[key]
-		if !taken && metaKey.MatchString(key) && len(in.Tags[key]) <= maxMetaValue && len(meta) < maxMetaPairs {
+		if !taken && len(key) <= maxMetaKey && metaKey.MatchString(key) && len(in.Tags[key]) <= maxMetaValue && len(meta) < maxMetaPairs {
 			meta[key] = in.Tags[key]
 		}
 	}
