@@ -46,12 +46,13 @@ func TestALargeJobWaitsForMemoryAndKeepsItsLease(t *testing.T) {
 			<-letGo
 		}
 		return paint(ctx, job)
-	}), func(c *Config) { c.Engines, c.InFlight, c.Budget = 4, 8, 150<<20 })
+	}), func(c *Config) { c.Engines, c.InFlight, c.Budget = 4, 8, 200<<20 })
 	m.master.progress = func(p imagemaster.ProgressReport) error {
 		renewals <- p.ID
 		return m.master.Master.WorkProgress(t.Context(), p)
 	}
 	m.start(t)
+	t.Cleanup(func() { close(letGo) }) // also when the test ends early
 	first := m.upload(t, large, document)
 	require.Equal(t, 2, receive(t, started))
 	second := m.upload(t, large, document)
