@@ -104,7 +104,7 @@ func explained(file, query string) (pipeline.Pipeline, error) {
 func readFile(name string) ([]byte, error) {
 	in := os.Stdin
 	if name != "-" {
-		f, err := os.Open(name) //nolint:gosec // the operator names the file
+		f, err := os.Open(name)
 		if err != nil {
 			return nil, err
 		}
