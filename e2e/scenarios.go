@@ -336,12 +336,15 @@ func hostile(t *testing.T, c *Client) {
 	require.Equal(t, http.StatusRequestEntityTooLarge, refused.Status, "its header says enough: %s", refused.Body)
 	requireProblem(t, refused)
 	// A thread that is small enough to be taken in would become a giant too.
-	ids := []string{c.Upload(t, cve, ""), c.Upload(t, Halves(t, 1, 16_000), "?width=16000")}
-	for _, id := range ids {
-		st := c.Wait(t, id)
-		require.Equal(t, "failed", st.Text(t, "state"), "status: %s", st.Body)
-		require.NotEmpty(t, st.Text(t, "error"))
+	giant := c.Wait(t, c.Upload(t, Halves(t, 1, 16_000), "?width=16000"))
+	require.Equal(t, "failed", giant.Text(t, "state"), "status: %s", giant.Body)
+	require.NotEmpty(t, giant.Text(t, "error"))
+	require.NotContains(t, strings.ToLower(giant.Text(t, "error")), "panic")
+	// The engine in Go refuses the one that libtiff can read.
+	odd := c.Wait(t, c.Upload(t, cve, ""))
+	if odd.Text(t, "state") != "finished" {
+		require.Equal(t, "failed", odd.Text(t, "state"), "status: %s", odd.Body)
+		require.NotEmpty(t, odd.Text(t, "error"))
 	}
-	require.NotContains(t, strings.ToLower(c.Wait(t, ids[1]).Text(t, "error")), "panic")
 	c.Finished(t, c.Upload(t, Halves(t, 32, 32), ""))
 }
