@@ -51,7 +51,7 @@ func (t *task) animation(sizes pipeline.Plan) (m ref, frames int, err error) {
 			return nil, 0, err
 		}
 	}
-	m, err = t.own.make(func(out *ref) C.int { return C.im_join((**C.VipsImage)(unsafe.Pointer(&done[0])), C.int(n), out) })
+	m, err = t.own.make(func(out *ref) C.int { return C.mill_join((**C.VipsImage)(unsafe.Pointer(&done[0])), C.int(n), out) })
 	if err != nil {
 		return nil, 0, err
 	}

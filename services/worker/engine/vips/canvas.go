@@ -62,7 +62,7 @@ func (c *canvas) held(g pipeline.Gravity, a area) (area, error) {
 	_, wide := within(0, a.w, c.w, width(m))
 	_, high := within(0, a.h, c.h, height(m))
 	var x, y C.int
-	if C.im_smartcrop(m, C.int(wide), C.int(high), flag(g == pipeline.Entropy), &x, &y) != 0 {
+	if C.mill_smartcrop(m, C.int(wide), C.int(high), flag(g == pipeline.Entropy), &x, &y) != 0 {
 		return a, lastError()
 	}
 	a.x, _ = within(int(x), wide, width(m), c.w)

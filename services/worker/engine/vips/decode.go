@@ -132,7 +132,7 @@ func (s *scope) normal(m ref, said string, to pipeline.Profile) (ref, error) {
 		return nil, err
 	}
 	if m.Type != C.VIPS_INTERPRETATION_sRGB || m.BandFmt != C.VIPS_FORMAT_UCHAR {
-		if m, err = s.make(func(out *ref) C.int { return C.im_srgb(m, out) }); err != nil {
+		if m, err = s.make(func(out *ref) C.int { return C.mill_srgb(m, out) }); err != nil {
 			return nil, err
 		}
 		if m, err = s.bytes(m); err != nil {
@@ -171,7 +171,7 @@ func (s *scope) converted(m ref, is string, to pipeline.Profile) (ref, error) {
 	case to == pipeline.SRGB:
 		converted, err = s.icc(m, "srgb", true, "")
 	case profile == nil:
-		if m, err = s.make(func(out *ref) C.int { return C.im_srgb(m, out) }); err != nil {
+		if m, err = s.make(func(out *ref) C.int { return C.mill_srgb(m, out) }); err != nil {
 			return nil, err
 		}
 		converted, err = s.icc(m, "p3", false, "srgb")
@@ -193,7 +193,7 @@ func (s *scope) icc(m ref, to string, embedded bool, from string) (ref, error) {
 		source = C.CString(from)
 		defer C.free(unsafe.Pointer(source))
 	}
-	return s.make(func(out *ref) C.int { return C.im_icc(m, out, target, flag(embedded), source) })
+	return s.make(func(out *ref) C.int { return C.mill_icc(m, out, target, flag(embedded), source) })
 }
 
 // withoutIdleAlpha drops a transparency that no pixel of a picture in memory

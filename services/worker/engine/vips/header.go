@@ -14,7 +14,7 @@ import "unsafe"
 func number(m ref, name string, fallback int) int {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
-	return int(C.im_header_int(m, c, C.int(fallback)))
+	return int(C.mill_header_int(m, c, C.int(fallback)))
 }
 
 // blob gives a field of a picture's header that is bytes, such as its colour
@@ -23,7 +23,7 @@ func blob(m ref, name string) []byte {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
 	var size C.size_t
-	data := C.im_blob(m, c, &size)
+	data := C.mill_blob(m, c, &size)
 	if data == nil || size > maxBlob {
 		return nil
 	}

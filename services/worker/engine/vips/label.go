@@ -23,7 +23,7 @@ func (t *task) labelled(m ref, frames int) (labelled ref, kept bool, err error) 
 	if plain && frames == 1 {
 		return m, false, nil
 	}
-	m, err = t.own.make(func(out *ref) C.int { return C.im_copy(m, out) })
+	m, err = t.own.make(func(out *ref) C.int { return C.mill_copy(m, out) })
 	if err != nil {
 		return nil, false, fmt.Errorf("label rendition %s: %w", t.r.Name, err)
 	}
@@ -103,30 +103,30 @@ func (s *scope) header(src *source) (ref, error) {
 func copyFields(from, to ref, prefix string) {
 	c := C.CString(prefix)
 	defer C.free(unsafe.Pointer(c))
-	C.im_copy_fields(from, to, c)
+	C.mill_copy_fields(from, to, c)
 }
 
 func setInt(m ref, name string, v int) {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
-	C.im_set_int(m, c, C.int(v))
+	C.mill_set_int(m, c, C.int(v))
 }
 
 func setText(m ref, name, v string) {
 	c, text := C.CString(name), C.CString(v)
 	defer C.free(unsafe.Pointer(c))
 	defer C.free(unsafe.Pointer(text))
-	C.im_set_text(m, c, text)
+	C.mill_set_text(m, c, text)
 }
 
 func setBlob(m ref, name string, v []byte) {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
-	C.im_set_blob(m, c, unsafe.Pointer(unsafe.SliceData(v)), C.size_t(len(v)))
+	C.mill_set_blob(m, c, unsafe.Pointer(unsafe.SliceData(v)), C.size_t(len(v)))
 }
 
 func remove(m ref, name string) {
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
-	C.im_remove(m, c)
+	C.mill_remove(m, c)
 }

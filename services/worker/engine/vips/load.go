@@ -50,7 +50,7 @@ func (s *scope) load(file *os.File, format sniff.Format, how loading) (ref, erro
 		pages = 1
 	}
 	m, err := s.make(func(out *ref) C.int {
-		return C.im_load(loader, C.int(file.Fd()), C.int(shrink), 1/C.double(shrink), C.int(how.page), C.int(pages), flag(how.stream), out)
+		return C.mill_load(loader, C.int(file.Fd()), C.int(shrink), 1/C.double(shrink), C.int(how.page), C.int(pages), flag(how.stream), out)
 	})
 	runtime.KeepAlive(file)
 	return m, err
@@ -61,5 +61,5 @@ func (s *scope) load(file *os.File, format sniff.Format, how loading) (ref, erro
 func known(operation string) bool {
 	name := C.CString(operation)
 	defer C.free(unsafe.Pointer(name))
-	return C.im_known(name) != 0
+	return C.mill_known(name) != 0
 }

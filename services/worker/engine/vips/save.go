@@ -97,7 +97,7 @@ func (t *task) write(m ref, frames int) (engine.Rendition, error) {
 
 // encoded is the finished file of a picture.
 func (t *task) encoded(m ref, how saver, frames int) (encoded, error) {
-	o := C.im_save_options{
+	o := C.mill_save_options{
 		format: how.code, effort: C.int(how.effort(t.r.Effort)), quality: pipeline.DefaultQuality, strip: 1,
 		lossless: flag(t.r.Lossless), progressive: flag(t.r.Progressive), full_chroma: flag(t.r.Chroma == pipeline.Chroma444),
 		colors: C.int(t.r.Colors), bits: 8,
@@ -134,10 +134,10 @@ type encoded []byte
 func (b encoded) free() { C.g_free(C.gpointer(unsafe.SliceData(b))) }
 
 // encode writes a picture in a format.
-func encode(m ref, how C.im_save_options) (encoded, error) {
+func encode(m ref, how C.mill_save_options) (encoded, error) {
 	var buffer unsafe.Pointer
 	var size C.size_t
-	if C.im_save(m, &how, &buffer, &size) != 0 {
+	if C.mill_save(m, &how, &buffer, &size) != 0 {
 		return nil, lastError()
 	}
 	return unsafe.Slice((*byte)(buffer), int(size)), nil

@@ -26,7 +26,7 @@ func (s *scope) scale(m ref, w, h int) (ref, error) {
 	}
 	return s.mixed(m, func(m ref) (ref, error) {
 		return s.make(func(out *ref) C.int {
-			return C.im_resize(m, out, C.double(w)/C.double(width(m)), C.double(h)/C.double(height(m)))
+			return C.mill_resize(m, out, C.double(w)/C.double(width(m)), C.double(h)/C.double(height(m)))
 		})
 	})
 }
@@ -121,14 +121,14 @@ func (c *canvas) rotate(o pipeline.Rotate) (ref, error) {
 	}
 	return c.mixed(m, func(m ref) (ref, error) {
 		return c.make(func(out *ref) C.int {
-			return C.im_affine(m, out, C.double(angle), C.int(end.Width), C.int(end.Height), &colour[0], C.int(bands(m)))
+			return C.mill_affine(m, out, C.double(angle), C.int(end.Width), C.int(end.Height), &colour[0], C.int(bands(m)))
 		})
 	})
 }
 
 func (c *canvas) soft(m ref, sigma float64) (ref, error) {
 	return c.mixed(m, func(m ref) (ref, error) {
-		return c.make(func(out *ref) C.int { return C.im_blur(m, out, C.double(sigma)) })
+		return c.make(func(out *ref) C.int { return C.mill_blur(m, out, C.double(sigma)) })
 	})
 }
 
@@ -141,5 +141,5 @@ func (c *canvas) sharpen(sigma float64) (ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.make(func(out *ref) C.int { return C.im_unsharp(m, soft, out) })
+	return c.make(func(out *ref) C.int { return C.mill_unsharp(m, soft, out) })
 }

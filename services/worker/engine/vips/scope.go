@@ -60,19 +60,19 @@ func alpha(m ref) bool { return bands(m) == 2 || bands(m) == 4 }
 
 // memory computes a picture's pixels now and keeps them.
 func (s *scope) memory(m ref) (ref, error) {
-	return s.make(func(out *ref) C.int { return C.im_memory(m, out) })
+	return s.make(func(out *ref) C.int { return C.mill_memory(m, out) })
 }
 
 // view gives the pixels of a picture that memory or fromPixels made. They may
 // be changed only while nobody else has the picture, and go with the scope.
 func view(m ref) []byte {
-	return unsafe.Slice((*byte)(C.im_pixels(m)), width(m)*height(m)*bands(m))
+	return unsafe.Slice((*byte)(C.mill_pixels(m)), width(m)*height(m)*bands(m))
 }
 
 // fromPixels copies rows of bytes into a picture.
 func (s *scope) fromPixels(pixels []byte, w, h, n int) (ref, error) {
 	return s.make(func(out *ref) C.int {
-		return C.im_from_memory(unsafe.Pointer(unsafe.SliceData(pixels)), C.size_t(len(pixels)), C.int(w), C.int(h), C.int(n), out)
+		return C.mill_from_memory(unsafe.Pointer(unsafe.SliceData(pixels)), C.size_t(len(pixels)), C.int(w), C.int(h), C.int(n), out)
 	})
 }
 

@@ -19,7 +19,7 @@ import (
 
 // search finds the quality that a rendition asks for: the smallest that looks
 // like the picture to the asked degree, then the largest at which the file fits.
-func (t *task) search(m ref, o C.im_save_options) (encoded, error) {
+func (t *task) search(m ref, o C.mill_save_options) (encoded, error) {
 	var err error
 	if t.r.TargetSSIM != 0 {
 		if o.quality, err = t.likeness(m, o); err != nil {
@@ -55,7 +55,7 @@ func (t *task) search(m ref, o C.im_save_options) (encoded, error) {
 }
 
 // at encodes in one quality.
-func (t *task) at(m ref, o C.im_save_options, quality C.int) (encoded, error) {
+func (t *task) at(m ref, o C.mill_save_options, quality C.int) (encoded, error) {
 	if err := expired(t.ctx); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (t *task) at(m ref, o C.im_save_options, quality C.int) (encoded, error) {
 }
 
 // likeness is the smallest quality that reaches the asked similarity, or 100.
-func (t *task) likeness(m ref, o C.im_save_options) (C.int, error) {
+func (t *task) likeness(m ref, o C.mill_save_options) (C.int, error) {
 	m, err := t.own.memory(m)
 	if err != nil {
 		return 0, fmt.Errorf("compare rendition %s: %w", t.r.Name, err)
@@ -96,14 +96,14 @@ func (t *task) likeness(m ref, o C.im_save_options) (C.int, error) {
 }
 
 // similar compares a finished file with the lightness that it should show.
-func similar(want *image.Gray, body encoded, o C.im_save_options) (float64, error) {
+func similar(want *image.Gray, body encoded, o C.mill_save_options) (float64, error) {
 	var s scope
 	defer s.close()
 	m, err := s.make(func(out *ref) C.int {
-		return C.im_load_buffer(o.format, unsafe.Pointer(unsafe.SliceData(body)), C.size_t(len(body)), out)
+		return C.mill_load_buffer(o.format, unsafe.Pointer(unsafe.SliceData(body)), C.size_t(len(body)), out)
 	})
 	if err == nil {
-		m, err = s.make(func(out *ref) C.int { return C.im_srgb(m, out) })
+		m, err = s.make(func(out *ref) C.int { return C.mill_srgb(m, out) })
 	}
 	if err == nil {
 		m, err = s.bytes(m)

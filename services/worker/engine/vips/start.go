@@ -28,7 +28,7 @@ var start = sync.OnceValue(func() error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if C.im_start() != 0 {
+	if C.mill_start() != 0 {
 		return fmt.Errorf("start libvips: %w", lastError())
 	}
 	return nil
@@ -54,7 +54,7 @@ const maxSaid = 1000
 // lastError takes what libvips said about its last failure out of its buffer,
 // after what it and its libraries had warned of before.
 func lastError() error {
-	warned, text := C.im_said(), C.vips_error_buffer_copy()
+	warned, text := C.mill_said(), C.vips_error_buffer_copy()
 	defer C.g_free(C.gpointer(warned))
 	defer C.g_free(C.gpointer(text))
 	said := strings.TrimSpace(C.GoString(warned) + C.GoString(text))
@@ -70,7 +70,7 @@ func onThread(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer C.vips_thread_shutdown()
-	C.im_forget()
+	C.mill_forget()
 	return f()
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// What libvips and its libraries warned of since im_forget, first lines first.
+// What libvips and its libraries warned of since mill_forget, first lines first.
 // Decoders give their reasons so, and fail later with few words.
 static GMutex said_lock;
 static char said[1024];
@@ -21,14 +21,14 @@ static void note(const gchar *domain, GLogLevelFlags level, const gchar *text, g
 	g_mutex_unlock(&said_lock);
 }
 
-void im_forget(void) {
+void mill_forget(void) {
 	g_mutex_lock(&said_lock);
 	said[0] = 0;
 	g_mutex_unlock(&said_lock);
 	vips_error_clear();
 }
 
-char *im_said(void) {
+char *mill_said(void) {
 	g_mutex_lock(&said_lock);
 	char *copy = g_strdup(said);
 	said[0] = 0;
@@ -36,7 +36,7 @@ char *im_said(void) {
 	return copy;
 }
 
-int im_start(void) {
+int mill_start(void) {
 	if (vips_init("imagemill"))
 		return -1;
 	g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_MESSAGE, note, NULL);
@@ -55,7 +55,7 @@ int im_start(void) {
 	return 0;
 }
 
-int im_known(const char *nickname) {
+int mill_known(const char *nickname) {
 	GType t = vips_type_find("VipsOperation", nickname);
 	if (t == 0)
 		return 0;
@@ -86,9 +86,9 @@ static int load(int format, VipsSource *from, int shrink, double scale, int page
 	return -1;
 }
 
-// im_load reads from an open file, whose offset it moves: only one picture at a
+// mill_load reads from an open file, whose offset it moves: only one picture at a
 // time can be decoded from it.
-int im_load(int format, int fd, int shrink, double scale, int page, int pages, int sequential, VipsImage **out) {
+int mill_load(int format, int fd, int shrink, double scale, int page, int pages, int sequential, VipsImage **out) {
 	if (lseek(fd, 0, SEEK_SET) < 0) {
 		vips_error_system(errno, "imagemill", "seek");
 		return -1;
@@ -101,7 +101,7 @@ int im_load(int format, int fd, int shrink, double scale, int page, int pages, i
 	return wrong;
 }
 
-int im_load_buffer(int format, const void *buffer, size_t size, VipsImage **out) {
+int mill_load_buffer(int format, const void *buffer, size_t size, VipsImage **out) {
 	switch (format) {
 	case IM_JPEG:
 		return vips_jpegload_buffer((void *) buffer, size, out, NULL);
@@ -116,7 +116,7 @@ int im_load_buffer(int format, const void *buffer, size_t size, VipsImage **out)
 	return -1;
 }
 
-int im_save(VipsImage *in, const im_save_options *o, void **buffer, size_t *size) {
+int mill_save(VipsImage *in, const mill_save_options *o, void **buffer, size_t *size) {
 	VipsForeignSubsample chroma = o->full_chroma ? VIPS_FOREIGN_SUBSAMPLE_OFF : VIPS_FOREIGN_SUBSAMPLE_ON;
 	switch (o->format) {
 	case IM_JPEG:
@@ -151,7 +151,7 @@ int im_save(VipsImage *in, const im_save_options *o, void **buffer, size_t *size
 	return -1;
 }
 
-int im_from_memory(const void *pixels, size_t size, int width, int height, int bands, VipsImage **out) {
+int mill_from_memory(const void *pixels, size_t size, int width, int height, int bands, VipsImage **out) {
 	VipsImage *raw = vips_image_new_from_memory_copy(pixels, size, width, height, bands, VIPS_FORMAT_UCHAR);
 	if (!raw)
 		return -1;
@@ -161,23 +161,23 @@ int im_from_memory(const void *pixels, size_t size, int width, int height, int b
 	return 0;
 }
 
-int im_memory(VipsImage *in, VipsImage **out) {
+int mill_memory(VipsImage *in, VipsImage **out) {
 	*out = vips_image_copy_memory(in);
 	return *out ? 0 : -1;
 }
 
-void *im_pixels(VipsImage *in) { return VIPS_IMAGE_ADDR(in, 0, 0); }
+void *mill_pixels(VipsImage *in) { return VIPS_IMAGE_ADDR(in, 0, 0); }
 
-int im_srgb(VipsImage *in, VipsImage **out) { return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, NULL); }
+int mill_srgb(VipsImage *in, VipsImage **out) { return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, NULL); }
 
-int im_icc(VipsImage *in, VipsImage **out, const char *to, int embedded, const char *from) {
+int mill_icc(VipsImage *in, VipsImage **out, const char *to, int embedded, const char *from) {
 	if (from)
 		return vips_icc_transform(in, out, to, "embedded", embedded, "input_profile", from, "intent", VIPS_INTENT_PERCEPTUAL, NULL);
 	return vips_icc_transform(in, out, to, "embedded", embedded, "intent", VIPS_INTENT_PERCEPTUAL, NULL);
 }
 
-// im_uchar rounds to whole numbers of 0 to 255.
-int im_uchar(VipsImage *in, VipsImage **out) {
+// mill_uchar rounds to whole numbers of 0 to 255.
+int mill_uchar(VipsImage *in, VipsImage **out) {
 	if (in->BandFmt == VIPS_FORMAT_UCHAR) {
 		*out = in;
 		g_object_ref(in);
@@ -193,41 +193,41 @@ int im_uchar(VipsImage *in, VipsImage **out) {
 	return wrong;
 }
 
-int im_bands(VipsImage *in, VipsImage **out, int first, int n) { return vips_extract_band(in, out, first, "n", n, NULL); }
+int mill_bands(VipsImage *in, VipsImage **out, int first, int n) { return vips_extract_band(in, out, first, "n", n, NULL); }
 
-int im_add_alpha(VipsImage *in, VipsImage **out) { return vips_addalpha(in, out, NULL); }
+int mill_add_alpha(VipsImage *in, VipsImage **out) { return vips_addalpha(in, out, NULL); }
 
-int im_flatten(VipsImage *in, VipsImage **out, const double *background) {
+int mill_flatten(VipsImage *in, VipsImage **out, const double *background) {
 	VipsArrayDouble *colour = vips_array_double_new(background, 3);
 	int wrong = vips_flatten(in, out, "background", colour, NULL);
 	vips_area_unref(VIPS_AREA(colour));
 	return wrong;
 }
 
-int im_premultiply(VipsImage *in, VipsImage **out) { return vips_premultiply(in, out, NULL); }
+int mill_premultiply(VipsImage *in, VipsImage **out) { return vips_premultiply(in, out, NULL); }
 
-int im_unpremultiply(VipsImage *in, VipsImage **out) { return vips_unpremultiply(in, out, NULL); }
+int mill_unpremultiply(VipsImage *in, VipsImage **out) { return vips_unpremultiply(in, out, NULL); }
 
-int im_lut(VipsImage *in, VipsImage **out, const unsigned char *table, int bands) {
+int mill_lut(VipsImage *in, VipsImage **out, const unsigned char *table, int bands) {
 	VipsImage *lut;
-	if (im_from_memory(table, 256 * (size_t) bands, 256, 1, bands, &lut))
+	if (mill_from_memory(table, 256 * (size_t) bands, 256, 1, bands, &lut))
 		return -1;
 	int wrong = vips_maplut(in, out, lut, NULL);
 	g_object_unref(lut);
 	return wrong;
 }
 
-int im_minimum(VipsImage *in, double *out) { return vips_min(in, out, NULL); }
+int mill_minimum(VipsImage *in, double *out) { return vips_min(in, out, NULL); }
 
-int im_resize(VipsImage *in, VipsImage **out, double across, double down) {
+int mill_resize(VipsImage *in, VipsImage **out, double across, double down) {
 	return vips_resize(in, out, across, "vscale", down, "kernel", VIPS_KERNEL_LANCZOS3, NULL);
 }
 
-int im_crop(VipsImage *in, VipsImage **out, int left, int top, int width, int height) {
+int mill_crop(VipsImage *in, VipsImage **out, int left, int top, int width, int height) {
 	return vips_extract_area(in, out, left, top, width, height, NULL);
 }
 
-int im_smartcrop(VipsImage *in, int width, int height, int entropy, int *x, int *y) {
+int mill_smartcrop(VipsImage *in, int width, int height, int entropy, int *x, int *y) {
 	VipsImage *cut;
 	if (vips_smartcrop(in, &cut, width, height, "interesting", entropy ? VIPS_INTERESTING_ENTROPY : VIPS_INTERESTING_ATTENTION, NULL))
 		return -1;
@@ -237,21 +237,21 @@ int im_smartcrop(VipsImage *in, int width, int height, int entropy, int *x, int 
 	return 0;
 }
 
-int im_embed(VipsImage *in, VipsImage **out, int x, int y, int width, int height, const double *background, int n) {
+int mill_embed(VipsImage *in, VipsImage **out, int x, int y, int width, int height, const double *background, int n) {
 	VipsArrayDouble *colour = vips_array_double_new(background, n);
 	int wrong = vips_embed(in, out, x, y, width, height, "extend", VIPS_EXTEND_BACKGROUND, "background", colour, NULL);
 	vips_area_unref(VIPS_AREA(colour));
 	return wrong;
 }
 
-int im_flip(VipsImage *in, VipsImage **out, int vertical) {
+int mill_flip(VipsImage *in, VipsImage **out, int vertical) {
 	return vips_flip(in, out, vertical ? VIPS_DIRECTION_VERTICAL : VIPS_DIRECTION_HORIZONTAL, NULL);
 }
 
-int im_turn(VipsImage *in, VipsImage **out, int quarters) { return vips_rot(in, out, (VipsAngle) (quarters & 3), NULL); }
+int mill_turn(VipsImage *in, VipsImage **out, int quarters) { return vips_rot(in, out, (VipsAngle) (quarters & 3), NULL); }
 
-// im_affine turns clockwise about the middle and gives width×height around it.
-int im_affine(VipsImage *in, VipsImage **out, double angle, int width, int height, const double *background, int n) {
+// mill_affine turns clockwise about the middle and gives width×height around it.
+int mill_affine(VipsImage *in, VipsImage **out, double angle, int width, int height, const double *background, int n) {
 	double s = sin(angle * G_PI / 180), c = cos(angle * G_PI / 180);
 	VipsArrayInt *area = vips_array_int_newv(4, 0, 0, width, height);
 	VipsArrayDouble *colour = vips_array_double_new(background, n);
@@ -266,12 +266,12 @@ int im_affine(VipsImage *in, VipsImage **out, double angle, int width, int heigh
 	return wrong ? -1 : 0;
 }
 
-int im_blur(VipsImage *in, VipsImage **out, double sigma) {
+int mill_blur(VipsImage *in, VipsImage **out, double sigma) {
 	return vips_gaussblur(in, out, sigma, "min_ampl", 0.01, "precision", VIPS_PRECISION_FLOAT, NULL);
 }
 
-// im_unsharp is twice the picture less the soft one.
-int im_unsharp(VipsImage *in, VipsImage *soft, VipsImage **out) {
+// mill_unsharp is twice the picture less the soft one.
+int mill_unsharp(VipsImage *in, VipsImage *soft, VipsImage **out) {
 	VipsImage *twice, *sharp;
 	if (vips_linear1(in, &twice, 2.0, 0.0, NULL))
 		return -1;
@@ -279,18 +279,18 @@ int im_unsharp(VipsImage *in, VipsImage *soft, VipsImage **out) {
 	g_object_unref(twice);
 	if (wrong)
 		return -1;
-	wrong = im_uchar(sharp, out);
+	wrong = mill_uchar(sharp, out);
 	g_object_unref(sharp);
 	return wrong;
 }
 
-int im_over(VipsImage *under, VipsImage *over, VipsImage **out, int x, int y) {
+int mill_over(VipsImage *under, VipsImage *over, VipsImage **out, int x, int y) {
 	return vips_composite2(under, over, out, VIPS_BLEND_MODE_OVER, "x", x, "y", y, NULL);
 }
 
-int im_join(VipsImage **frames, int n, VipsImage **out) { return vips_arrayjoin(frames, out, n, "across", 1, NULL); }
+int mill_join(VipsImage **frames, int n, VipsImage **out) { return vips_arrayjoin(frames, out, n, "across", 1, NULL); }
 
-int im_header_int(VipsImage *in, const char *name, int fallback) {
+int mill_header_int(VipsImage *in, const char *name, int fallback) {
 	int v;
 	if (!vips_image_get_typeof(in, name) || vips_image_get_int(in, name, &v)) {
 		vips_error_clear();
@@ -299,7 +299,7 @@ int im_header_int(VipsImage *in, const char *name, int fallback) {
 	return v;
 }
 
-const void *im_blob(VipsImage *in, const char *name, size_t *size) {
+const void *mill_blob(VipsImage *in, const char *name, size_t *size) {
 	const void *data = NULL;
 	if (vips_image_get_typeof(in, name) != VIPS_TYPE_BLOB || vips_image_get_blob(in, name, &data, size)) {
 		vips_error_clear();
@@ -308,18 +308,18 @@ const void *im_blob(VipsImage *in, const char *name, size_t *size) {
 	return data;
 }
 
-int im_copy(VipsImage *in, VipsImage **out) { return vips_copy(in, out, NULL); }
+int mill_copy(VipsImage *in, VipsImage **out) { return vips_copy(in, out, NULL); }
 
-void im_set_int(VipsImage *in, const char *name, int v) { vips_image_set_int(in, name, v); }
+void mill_set_int(VipsImage *in, const char *name, int v) { vips_image_set_int(in, name, v); }
 
-void im_set_text(VipsImage *in, const char *name, const char *v) { vips_image_set_string(in, name, v); }
+void mill_set_text(VipsImage *in, const char *name, const char *v) { vips_image_set_string(in, name, v); }
 
-void im_set_blob(VipsImage *in, const char *name, const void *data, size_t size) { vips_image_set_blob_copy(in, name, data, size); }
+void mill_set_blob(VipsImage *in, const char *name, const void *data, size_t size) { vips_image_set_blob_copy(in, name, data, size); }
 
-void im_remove(VipsImage *in, const char *name) { vips_image_remove(in, name); }
+void mill_remove(VipsImage *in, const char *name) { vips_image_remove(in, name); }
 
-// im_copy_fields copies the fields of a header whose names begin with prefix.
-void im_copy_fields(VipsImage *from, VipsImage *to, const char *prefix) {
+// mill_copy_fields copies the fields of a header whose names begin with prefix.
+void mill_copy_fields(VipsImage *from, VipsImage *to, const char *prefix) {
 	char **names = vips_image_get_fields(from);
 	for (int i = 0; names && names[i]; i++) {
 		GValue v = G_VALUE_INIT;
