@@ -90,6 +90,20 @@ func (l Limits) CheckOutput(pl pipeline.Pipeline, p Picture) error {
 	return nil
 }
 
+// CheckRest refuses what would become too large behind a trim, whose result is
+// known from the pixels only: a thin rest that is brought to a width becomes very
+// high. rest is what [pipeline.Rendition.PlanFrom] gave for the rendition of that
+// index. Its errors name the operation.
+func (l Limits) CheckRest(rendition int, rest pipeline.Plan) error {
+	l = l.WithDefaults()
+	for i, s := range rest {
+		if err := l.checkStep(s, rest[0], i == len(rest)-1); err != nil {
+			return err.WithField(fmt.Sprintf("renditions[%d].%s", rendition, s.Path))
+		}
+	}
+	return nil
+}
+
 // checkStep refuses one step of a plan that begins with start.
 func (l Limits) checkStep(s, start pipeline.Step, last bool) *fault.Error {
 	side, startSide := max(s.Width, s.Height), max(start.Width, start.Height)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"image"
+	"image/draw"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,6 +93,8 @@ func (s Suite) limits(t *testing.T) {
 	refused(`[{"op":"resize","width":50},{"op":"resize","width":101}]`, engine.Limits{OutputPixels: 10_000}, "renditions[0].operations[1]", "101×101")
 	refused(`[{"op":"rotate","angle":45},{"op":"resize","width":5}]`, engine.Limits{OutputPixels: 10_000}, "renditions[0].operations[0]", "pixels")
 	refused(`[{"op":"resize","width":200,"height":1,"fit":"stretch"}]`, engine.Limits{Side: 150}, "renditions[0].operations[0]", "200×1")
+	write(PNG(t, hairline(200, 4000)))
+	refused(`[{"op":"trim"},{"op":"resize","width":500}]`, engine.Limits{}, "renditions[0].operations[1]", "500×2000000")
 	write(Animation(t, 3))
 	refused("", engine.Limits{Frames: 2}, "", "more than 2 frames")
 	report, err := s.RenderFile(t, source, "", engine.Limits{Frames: 3})
@@ -104,6 +107,14 @@ func (s Suite) limits(t *testing.T) {
 	// On the way to a small result a step may be as large as the original.
 	_, err = s.RenderFile(t, source, `[{"op":"rotate","angle":90},{"op":"resize","width":5}]`, engine.Limits{OutputPixels: 100, Side: 50})
 	require.NoError(t, err)
+}
+
+// hairline is an upright black line of one pixel on white.
+func hairline(w, h int) image.Image {
+	m := image.NewGray(image.Rect(0, 0, w, h))
+	draw.Draw(m, m.Rect, image.White, image.Point{}, draw.Src)
+	draw.Draw(m, image.Rect(w/2, 0, w/2+1, h), image.Black, image.Point{}, draw.Src)
+	return m
 }
 
 // cancelled ends a call whose caller has gone, and leaves the engine usable.

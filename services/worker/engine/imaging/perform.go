@@ -82,7 +82,7 @@ func (w *work) chain(ctx context.Context, s scene, r pipeline.Rendition, first, 
 			return s, fmt.Errorf("rendition %s: %s: %w", r.Name, r.Operations[i].Op(), err)
 		}
 		if sizes[i+1].AtMost {
-			if sizes, err = w.planned(r, sizes, i+1, s.size()); err != nil {
+			if sizes, err = w.planned(index, r, sizes, i+1, s.size()); err != nil {
 				return s, err
 			}
 		}
@@ -98,12 +98,12 @@ func (w *work) chain(ctx context.Context, s scene, r pipeline.Rendition, first, 
 
 // planned gives the sizes with those after a trim, whose result is known only
 // now, planned again and checked.
-func (w *work) planned(r pipeline.Rendition, sizes pipeline.Plan, step int, size image.Point) (pipeline.Plan, error) {
+func (w *work) planned(index int, r pipeline.Rendition, sizes pipeline.Plan, step int, size image.Point) (pipeline.Plan, error) {
 	rest, err := r.PlanFrom(step, size.X, size.Y)
 	if err != nil {
 		return nil, unplanned(err)
 	}
-	if err := w.checkRest(rest); err != nil {
+	if err := w.limits.CheckRest(index, rest); err != nil {
 		return nil, err
 	}
 	return append(sizes[:step:step], rest...), nil

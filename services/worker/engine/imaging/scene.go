@@ -104,15 +104,3 @@ func (w *work) still(n int) (image.Image, error) {
 func unplanned(err error) error {
 	return fault.Wrap(fault.Unprocessable, err.Error(), err)
 }
-
-// checkRest refuses what would become too large behind a trim.
-func (w *work) checkRest(rest pipeline.Plan) error {
-	for _, s := range rest[1:] {
-		grows := s.Pixels() > rest[0].Pixels() || max(s.Width, s.Height) > max(rest[0].Width, rest[0].Height)
-		if grows && (s.Pixels() > w.limits.OutputPixels || max(s.Width, s.Height) > w.limits.Side) {
-			return fault.Newf(fault.TooLarge, "the result would be %d×%d pixels after the trim; at most %d a side and %d in all are allowed",
-				s.Width, s.Height, w.limits.Side, w.limits.OutputPixels)
-		}
-	}
-	return nil
-}

@@ -112,6 +112,9 @@ func (t *task) checked(m ref, sizes pipeline.Plan, i, first int) (pipeline.Plan,
 	if err != nil {
 		return nil, fault.Wrap(fault.Unprocessable, err.Error(), err).WithField(fmt.Sprintf("renditions[%d]", t.step.Rendition))
 	}
+	if err := t.limits.CheckRest(t.step.Rendition, rest); err != nil {
+		return nil, err
+	}
 	return append(sizes[:i+1:i+1], rest...), nil
 }
 
