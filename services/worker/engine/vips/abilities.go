@@ -22,7 +22,7 @@ func readable(f sniff.Format) bool {
 		return true
 	}
 	loader, ok := loaders[f]
-	return ok && known(loader.operation)
+	return ok && known(loader.operation) && (f != sniff.AVIF || warm().reads)
 }
 
 // readableNames lists what is readable, for messages.
@@ -53,7 +53,7 @@ func Abilities() (engine.Abilities, error) {
 		}
 	}
 	for _, f := range []pipeline.Format{pipeline.JPEG, pipeline.PNG, pipeline.GIF, pipeline.WebP, pipeline.AVIF, pipeline.TIFF, pipeline.JXL} {
-		if known(savers[f].operation) {
+		if known(savers[f].operation) && (f != pipeline.AVIF || warm().writes) {
 			can.Out = append(can.Out, f)
 		}
 	}

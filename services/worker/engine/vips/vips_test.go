@@ -3,10 +3,13 @@
 package vips_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"imagemill/pkg/pipeline"
+	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/enginetest"
 	"imagemill/services/worker/engine/vips"
 )
@@ -18,3 +21,22 @@ func newEngine(t testing.TB) *vips.Engine {
 }
 
 func TestConformance(t *testing.T) { enginetest.Run(t, newEngine(t)) }
+
+// What the abilities say of AVIF has been tried, and works.
+func TestAVIFIsTriedBeforeItIsPromised(t *testing.T) {
+	can, err := vips.Abilities()
+	require.NoError(t, err)
+	if !can.Has(pipeline.AVIF) || !can.Reads("avif") {
+		if os.Getenv("IMAGEMILL_CI") == "1" {
+			t.Fatal("the codecs of AVIF are not installed")
+		}
+		t.Skip("the codecs of AVIF are not installed")
+	}
+	s := enginetest.Suite{Engine: newEngine(t)}
+	report, err := s.Render(t, enginetest.PNG(t, enginetest.Quadrants(48, 32)), `{"renditions":[{"format":"avif"}]}`)
+	require.NoError(t, err)
+	again, err := s.RenderFile(t, report.Renditions[0].File, "", engine.Limits{})
+	require.NoError(t, err)
+	require.Equal(t, "avif", again.Original.Format)
+	require.Equal(t, 48, again.Renditions[0].Width)
+}

@@ -331,3 +331,24 @@ void mill_copy_fields(VipsImage *from, VipsImage *to, const char *prefix) {
 	g_strfreev(names);
 	vips_error_clear();
 }
+
+int mill_try_avif(void) {
+	VipsImage *grey = NULL, *back = NULL;
+	void *file = NULL, *pixels = NULL;
+	size_t size = 0, length = 0;
+	int failed = 1;
+	if (vips_black(&grey, 16, 16, "bands", 3, NULL) == 0 &&
+		vips_heifsave_buffer(grey, &file, &size, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "effort", 0, NULL) == 0) {
+		failed = 2;
+		if (vips_heifload_buffer(file, size, &back, NULL) == 0 && (pixels = vips_image_write_to_memory(back, &length)) != NULL)
+			failed = 0;
+	}
+	g_free(pixels);
+	g_free(file);
+	if (back != NULL)
+		g_object_unref(back);
+	if (grey != NULL)
+		g_object_unref(grey);
+	vips_error_clear();
+	return failed;
+}

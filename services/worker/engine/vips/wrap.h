@@ -17,6 +17,9 @@ typedef struct {
 	int bits;       // of a palette's index, 1 to 8
 } mill_save_options;
 
+/* Writes a small AVIF and reads it back; gives 0, 1 where it cannot be written,
+ * 2 where it cannot be read. */
+int mill_try_avif(void);
 int mill_start(void);
 void mill_forget(void);
 char *mill_said(void);
