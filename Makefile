@@ -29,6 +29,7 @@ test: bin/consul ## Run all tests
 .PHONY: native
 native: ## Run the tests of what the native engine adds; it needs libvips, libjpeg-turbo and libwebp
 	go vet -tags vips ./services/worker/... ./cmd/...
+	$(LINT) run --build-tags vips ./services/worker/... ./cmd/...
 	go test -tags vips -count=1 -timeout 25m ./services/worker/engine/... ./cmd/imagemill
 
 .PHONY: race

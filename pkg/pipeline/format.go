@@ -44,7 +44,8 @@ const (
 	Strip Metadata = ""
 	// Copyright keeps who made the picture and whose it is.
 	Copyright Metadata = "copyright"
-	// Keep keeps all the rest too: place, camera, serial numbers.
+	// Keep keeps the rest too, such as camera, time and exposure; never places,
+	// serial numbers, identities and makers' notes.
 	Keep Metadata = "keep"
 )
 

@@ -27,6 +27,7 @@ func (t *task) labelled(m ref, frames int) (labelled ref, kept bool, err error) 
 	if err != nil {
 		return nil, false, fmt.Errorf("label rendition %s: %w", t.r.Name, err)
 	}
+	C.mill_bare(m) // a decoded picture may still carry all that its file did
 	from, err := t.own.header(t.src)
 	if err != nil {
 		return nil, false, damaged(t.src.format, err)
@@ -51,11 +52,14 @@ func (t *task) labelled(m ref, frames int) (labelled ref, kept bool, err error) 
 	switch t.r.Metadata {
 	case pipeline.Keep:
 		kept = true
-		for _, prefix := range []string{"exif-", "xmp-data", "iptc-data"} {
-			copyFields(from, m, prefix)
+		// Of the directories only the picture's and the camera's: the others are the
+		// thumbnail's and the place's. XMP and IPTC may tell the place too.
+		for _, directory := range []string{"exif-ifd0-", "exif-ifd2-"} {
+			copyFields(from, m, directory)
+			for _, name := range private() {
+				remove(m, directory+name)
+			}
 		}
-		remove(m, "exif-ifd0-Orientation")
-		remove(m, "orientation")
 	case pipeline.Copyright:
 		for _, name := range []string{"Copyright", "Artist"} {
 			if v := t.src.EXIF.Fields[name]; v != "" {
@@ -66,6 +70,16 @@ func (t *task) labelled(m ref, frames int) (labelled ref, kept bool, err error) 
 	case pipeline.Strip:
 	}
 	return m, kept, nil
+}
+
+// private are the EXIF fields that no result carries: the orientation, which has
+// been applied, serial numbers and identities, and makers' notes, which hold more
+// of these.
+func private() []string {
+	return []string{
+		"Orientation", "BodySerialNumber", "LensSerialNumber", "CameraSerialNumber", "CameraOwnerName", "ImageUniqueID",
+		"MakerNote", "UserComment", "XMLPacket", "GPSTag", "SubIFDs", "IPTC/NAA", "ImageResources",
+	}
 }
 
 // profile is the colour profile of the result; nil for none.

@@ -318,6 +318,14 @@ void mill_set_blob(VipsImage *in, const char *name, const void *data, size_t siz
 
 void mill_remove(VipsImage *in, const char *name) { vips_image_remove(in, name); }
 
+// mill_bare removes all of a header but what every picture has.
+void mill_bare(VipsImage *in) {
+	char **names = vips_image_get_fields(in);
+	for (int i = 0; names && names[i]; i++)
+		vips_image_remove(in, names[i]);
+	g_strfreev(names);
+}
+
 // mill_copy_fields copies the fields of a header whose names begin with prefix.
 void mill_copy_fields(VipsImage *from, VipsImage *to, const char *prefix) {
 	char **names = vips_image_get_fields(from);

@@ -63,4 +63,5 @@ void mill_copy_fields(VipsImage *from, VipsImage *to, const char *prefix);
 void mill_set_int(VipsImage *in, const char *name, int v);
 void mill_set_text(VipsImage *in, const char *name, const char *v);
 void mill_set_blob(VipsImage *in, const char *name, const void *data, size_t size);
+void mill_bare(VipsImage *in);
 void mill_remove(VipsImage *in, const char *name);
