@@ -48,7 +48,7 @@ func (t *task) search(m ref, o C.mill_save_options) (encoded, error) {
 		high = middle - 1
 	}
 	if best == nil {
-		return nil, fault.Newf(fault.Unprocessable, "the result does not fit into %d bytes at any quality", t.r.MaxBytes).
+		return nil, fault.Newf(fault.Unprocessable, "the result does not fit into the %d bytes of maxBytes at any quality", t.r.MaxBytes).
 			WithField(fmt.Sprintf("renditions[%d].maxBytes", t.step.Rendition))
 	}
 	return best, nil
