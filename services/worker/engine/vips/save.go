@@ -35,7 +35,7 @@ var savers = map[pipeline.Format]saver{
 	pipeline.JPEG: {C.IM_JPEG, "jpegsave_buffer", false, true, 1, 9, 1},
 	pipeline.PNG:  {C.IM_PNG, "pngsave_buffer", true, false, 1, 9, 6},
 	pipeline.GIF:  {C.IM_GIF, "gifsave_buffer", true, false, 1, 10, 7},
-	pipeline.WebP: {C.IM_WEBP, "webpsave_buffer", true, true, 0, 6, 4},
+	pipeline.WebP: {C.IM_WEBP, "webpsave_buffer", true, true, 0, 6, 2}, // as the fast path does, and why: docs/benchmarks.md
 	pipeline.AVIF: {C.IM_HEIF, "heifsave_buffer", true, true, 0, 9, 4},
 	pipeline.TIFF: {C.IM_TIFF, "tiffsave_buffer", true, false, 1, 9, 6},
 	pipeline.JXL:  {C.IM_JXL, "jxlsave_buffer", true, true, 1, 9, 7},
