@@ -45,6 +45,10 @@ usage() { for id in $ids; do
 	f=$(ls -d /sys/fs/cgroup/cpuacct/docker/"$id"/cpuacct.usage /sys/fs/cgroup/docker/"$id"/cpu.stat /sys/fs/cgroup/system.slice/docker-"$id".scope/cpu.stat 2>/dev/null | head -1)
 	case $f in *cpuacct.usage) awk '{s += $1 / 1000} END {print s}' "$f" ;; *) awk '/^usage_usec/ {print $2}' "$f" ;; esac
 done | awk '{s += $1} END {printf "%d\n", s}'; }
-rss() { for id in $ids; do docker top "$id" -eo pid,rss | awk 'NR > 1 {s += $2} END {print s}'; done | awk '{s += $1} END {printf "%.0f MB resident in sum\n", s / 1024}'; }
+# What several processes share, such as the pages of libvips, counts in each of
+# them as resident, and once in the sum of their proportional shares.
+rss() { for id in $ids; do docker top "$id" -eo pid,rss | awk 'NR > 1 {print $1, $2}'; done | while read -r pid kb; do
+	echo "$kb $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup")"
+done | awk '{r += $1; p += $2} END {printf "%.0f MB resident, summed; %.0f MB with shared pages counted once\n", r / 1024, p / 1024}'; }
 sleep 15; a=$(usage); sleep 60; b=$(usage)
 echo "$((b - a)) µs of processor time in 60 s: $(awk "BEGIN {printf \"%.2f\", ($b - $a) / 600000}") % of one core"; rss
