@@ -68,6 +68,15 @@ func (c *Client) Put(ctx context.Context, ref Ref, r io.Reader, opt PutOptions) 
 
 // Get implements [Store].
 func (c *Client) Get(ctx context.Context, ref Ref, span Span) (Object, error) {
+	return c.get(ctx, ref, span, false)
+}
+
+// GetUnchecked implements [Unchecked]. A server that does not know of it checks.
+func (c *Client) GetUnchecked(ctx context.Context, ref Ref) (Object, error) {
+	return c.get(ctx, ref, Whole(), true)
+}
+
+func (c *Client) get(ctx context.Context, ref Ref, span Span, unchecked bool) (Object, error) {
 	if err := errors.Join(ref.Validate(), span.Validate()); err != nil {
 		return Object{}, err
 	}
@@ -77,6 +86,9 @@ func (c *Client) Get(ctx context.Context, ref Ref, span Span) (Object, error) {
 	}
 	if !span.IsWhole() {
 		req.Header.Set("Range", span.Header())
+	}
+	if unchecked {
+		req.Header.Set(headerCheckedBy, checkedByCaller)
 	}
 	resp, err := c.send(req)
 	if err != nil {

@@ -66,6 +66,24 @@ type Object struct {
 	Body io.ReadCloser
 }
 
+// Unchecked is what a [Store] may have beside its methods: a Get for callers
+// that compute the digest of what arrives themselves, which then need not be
+// computed twice.
+type Unchecked interface {
+	// GetUnchecked opens the whole of a blob like Get, but its bytes need not have
+	// been compared with the digest in Info: that is the caller's to do. A caller that
+	// finds a difference asks Get, whose error says where the damage was done.
+	GetUnchecked(ctx context.Context, ref Ref) (Object, error)
+}
+
+// GetUnchecked is s.GetUnchecked, or s.Get where s has no such method.
+func GetUnchecked(ctx context.Context, s Store, ref Ref) (Object, error) {
+	if u, ok := s.(Unchecked); ok {
+		return u.GetUnchecked(ctx, ref)
+	}
+	return s.Get(ctx, ref, Whole())
+}
+
 // Page is one page of a list, in rising order of key.
 type Page struct {
 	Blobs []Info `json:"blobs"`

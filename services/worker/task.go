@@ -53,10 +53,21 @@ func (s *Service) carryOut(hand context.Context, w imagemaster.Work) {
 	result, err := a.render(ctx)
 	lost := errors.Is(context.Cause(ctx), errLost)
 	a.report(ctx, hand, result, err, lost)
+	a.tidy()
 	end(nil)
 	<-renewed
 	if err == nil {
 		s.load.observe(a.inside, time.Since(a.start)-a.rendering)
+	}
+}
+
+// tidy gives the scratch folder back, which nobody waits for.
+func (a *attempt) tidy() {
+	if a.dir == "" {
+		return
+	}
+	if err := a.s.scratch.give(a.dir); err != nil {
+		a.log.Warn("give scratch folder back", "error", err)
 	}
 }
 
@@ -94,11 +105,6 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 	if a.dir, err = a.s.scratch.take(); err != nil {
 		return result, fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
 	}
-	defer func() {
-		if gerr := a.s.scratch.give(a.dir); gerr != nil {
-			a.log.Warn("give scratch folder back", "error", gerr)
-		}
-	}()
 	source := filepath.Join(a.dir, "original")
 	if err := a.fetch(ctx, source); err != nil {
 		return result, err
@@ -137,10 +143,21 @@ func (a *attempt) renderAdmitted(ctx context.Context, job engine.Job) (engine.Re
 // copyBuffer is the size of one read of an original, in bytes.
 const copyBuffer = 32 << 10
 
-// fetch copies the original into the scratch folder and checks its digest.
+// fetch copies the original into the scratch folder and checks its digest, which
+// the storage then need not do. It does where the digest was wrong, and so tells
+// damage on its disk from damage on the way.
 func (a *attempt) fetch(ctx context.Context, path string) error {
-	obj, err := a.s.deps.Blobs.Get(ctx, imagemaster.OriginalRef(a.work.ID), storage.Whole())
+	ref := imagemaster.OriginalRef(a.work.ID)
+	obj, err := storage.GetUnchecked(ctx, a.s.deps.Blobs, ref)
 	if err != nil {
+		return fmt.Errorf("fetch original: %w", err)
+	}
+	err = a.s.save(path, "original", obj.Body, a.work.Original.SHA256)
+	if !fault.Is(err, fault.Internal) {
+		return err
+	}
+	a.log.Warn("the original is fetched once more", "error", err)
+	if obj, err = a.s.deps.Blobs.Get(ctx, ref, storage.Whole()); err != nil {
 		return fmt.Errorf("fetch original: %w", err)
 	}
 	return a.s.save(path, "original", obj.Body, a.work.Original.SHA256)

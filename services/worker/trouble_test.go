@@ -53,6 +53,20 @@ func (b *blobsStub) Delete(ctx context.Context, ref storage.Ref) error {
 	return b.Store.Delete(ctx, ref)
 }
 
+// uncheckedStub leaves the check of digests to its callers.
+type uncheckedStub struct {
+	*blobsStub
+	get func(storage.Object) storage.Object
+}
+
+func (b *uncheckedStub) GetUnchecked(ctx context.Context, ref storage.Ref) (storage.Object, error) {
+	o, err := b.Store.Get(ctx, ref, storage.Whole())
+	if err == nil {
+		o = b.get(o)
+	}
+	return o, err
+}
+
 // failed carries out one attempt, which has to fail, and gives what is told.
 func (m *mill) failed(t *testing.T, work imagemaster.Work) imagemaster.FailedWork {
 	t.Helper()
@@ -105,6 +119,24 @@ func TestTroubleOfTheWorkerIsNotThePicturesFault(t *testing.T) {
 			require.False(t, got.Died)
 		})
 	}
+}
+
+// What was damaged on the way is fetched again, now checked by the storage.
+func TestAnOriginalDamagedOnTheWay(t *testing.T) {
+	var asked []string
+	m := newMill(t, render(paint), nil)
+	m.deps.Blobs = &uncheckedStub{blobsStub: &blobsStub{Store: m.blobs, get: func(o storage.Object) storage.Object {
+		asked = append(asked, "checked")
+		return o
+	}}, get: func(o storage.Object) storage.Object {
+		asked = append(asked, "unchecked")
+		o.Body = io.NopCloser(strings.NewReader("0riginal"))
+		return o
+	}}
+	m.carryOut(t.Context(), m.claim(t))
+	require.Empty(t, m.master.failures())
+	require.Equal(t, 2, m.results(t))
+	require.Equal(t, []string{"unchecked", "checked"}, asked)
 }
 
 func TestAnOriginalThatIsGone(t *testing.T) {

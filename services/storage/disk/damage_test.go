@@ -103,6 +103,37 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// A caller that checks the digest itself is given a large damaged blob, with the
+// digest that tells; the length is right all the same, and so is the footer.
+func TestDamageIsLeftToACallerThatChecks(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	remote := overHTTP(t, s)
+	ref := storage.Ref{State: storage.InProgress, Key: "a"}
+	path := filepath.Join(dir, "inProgress", "a", "a")
+	for _, n := range []int64{5000, 200_000, 3_000_000} {
+		for _, c := range damageCases()[:9] {
+			data := storagetest.Bytes(int(n), 1)
+			storagetest.Put(t, s, "a", data)
+			c.harm(t, path, n)
+			for _, store := range []storage.Store{s, remote} {
+				obj, err := storage.GetUnchecked(t.Context(), store, ref)
+				require.Equal(t, c.footer || n <= 128<<10, err != nil, "%s of %d", c.name, n)
+				if err != nil {
+					require.Equal(t, fault.Internal, fault.KindOf(err))
+					continue
+				}
+				got, err := io.ReadAll(obj.Body)
+				require.NoError(t, err)
+				require.NoError(t, obj.Body.Close())
+				require.Len(t, got, int(n))
+				require.Equal(t, storagetest.Digest(data), obj.SHA256)
+				require.NotEqual(t, storagetest.Digest(got), obj.SHA256)
+			}
+		}
+	}
+}
+
 // A file under another blob's name is damage, not that blob.
 func TestMixedUp(t *testing.T) {
 	dir := t.TempDir()

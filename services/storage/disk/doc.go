@@ -22,14 +22,17 @@
 // cannot tell, what has it is kept under a second one meanwhile. Folder fsyncs
 // are shared: all that renamed into a folder while one was running wait for the
 // next. An fsync that fails is a lost write: the blob is taken back and the
-// error reported; it is not tried again. A crash leaves the whole blob or none (or, where one was replaced, the
-// old or the new), and perhaps a file in tmp, which the next Open removes.
+// error reported; it is not tried again. On Linux the disk begins to write a
+// large blob while the rest of it still arrives, so that its fsync is short. A
+// crash leaves the whole blob or none (or, where one was replaced, the old or
+// the new), and perhaps a file in tmp, which the next Open removes.
 //
 // The footer is checked whenever a blob is opened. A blob up to 1 MiB is read
 // and compared with its digest before its first byte is given out, also for a
 // range. A larger one is compared while it streams, and its last bytes are
 // given out only if it was right; of a range of a larger one, only the footer
-// is checked.
+// is checked, and so it is where the caller computes the digest itself
+// (GetUnchecked).
 //
 // # Limits
 //

@@ -120,6 +120,9 @@ func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Rea
 		if _, err := f.Write(piece); err != nil {
 			return storage.Info{}, failed("write", ref, err)
 		}
+		if !end {
+			startWriting(f, size-int64(n), int64(n))
+		}
 	}
 	digest := hex.EncodeToString(hash.Sum(nil))
 	return storage.Info{Key: ref.Key, Size: size, SHA256: digest}, opt.Check(size, digest)

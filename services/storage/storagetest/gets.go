@@ -1,6 +1,8 @@
 package storagetest
 
 import (
+	"bytes"
+	"io"
 	"math"
 	"testing"
 
@@ -34,6 +36,24 @@ func testDelete(t *testing.T, s storage.Store) {
 	got, err = Read(t, s, "a", storage.Whole())
 	require.NoError(t, err)
 	require.Equal(t, "again", string(got))
+}
+
+func testUnchecked(t *testing.T, s storage.Store) {
+	_, err := storage.GetUnchecked(t.Context(), s, ref("a"))
+	requireKind(t, fault.NotFound, err)
+	_, err = storage.GetUnchecked(t.Context(), s, ref("../a"))
+	requireKind(t, fault.Invalid, err)
+	for _, n := range []int{0, 10, 128<<10 + 7, 3_000_000} {
+		data := Bytes(n, 7)
+		Put(t, s, "a", data)
+		obj, err := storage.GetUnchecked(t.Context(), s, ref("a"))
+		require.NoError(t, err)
+		got, err := io.ReadAll(obj.Body)
+		require.NoError(t, err)
+		require.NoError(t, obj.Body.Close())
+		require.True(t, bytes.Equal(data, got))
+		require.Equal(t, []any{Digest(data), int64(n), int64(0), int64(n)}, []any{obj.SHA256, obj.Size, obj.Offset, obj.Length})
+	}
 }
 
 func testSpans(t *testing.T, s storage.Store) {

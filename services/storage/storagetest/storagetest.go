@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"Missing", testMissing},
 		{"Delete", testDelete},
 		{"Spans", testSpans},
+		{"Unchecked", testUnchecked},
 		{"EmptyBlobSpans", testEmptySpans},
 		{"HostileRefs", testHostileRefs},
 		{"GoodKeys", testGoodKeys},
