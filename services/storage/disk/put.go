@@ -97,12 +97,16 @@ func modified(f file) (time.Time, error) {
 	return st.ModTime().UTC(), nil
 }
 
+// beginEvery is how many bytes the disk is made to begin with at a time: each
+// time costs a call of the disk.
+const beginEvery = 512 << 10
+
 // copy writes r and the footer to f in large pieces. The footer goes out with
 // the last piece where it fits, so that a small blob is one write.
 func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
 	buf := s.bufs.Get().(*[bufSize]byte)
 	defer s.bufs.Put(buf)
-	hash, size := sha256.New(), int64(0)
+	hash, size, begun := sha256.New(), int64(0), int64(0)
 	for end := false; !end; {
 		n, err := fillBuffer(ctx, r, buf[:bufSize-footerSize])
 		if end = errors.Is(err, errEnd); err != nil && !end {
@@ -120,8 +124,9 @@ func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Rea
 		if _, err := f.Write(piece); err != nil {
 			return storage.Info{}, failed("write", ref, err)
 		}
-		if !end {
-			startWriting(f, size-int64(n), int64(n))
+		if size-begun >= beginEvery && !end {
+			startWriting(f, begun, size-begun)
+			begun = size
 		}
 	}
 	digest := hex.EncodeToString(hash.Sum(nil))
