@@ -182,16 +182,19 @@ func (s conformance) animations(t *testing.T) {
 	require.Equal(t, fault.TooLarge, fault.KindOf(err), "three frames of 200 pixels are too many: %v", err)
 }
 
-// refusals holds the engine to saying what it cannot do before it reads anything.
+// refusals holds the engine to saying what it cannot do before it judges the
+// original, which is no picture.
 func (s conformance) refusals(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text")
+	require.NoError(t, os.WriteFile(text, []byte("Dear Sir or Madam"), 0o600))
 	for _, f := range []pipeline.Format{pipeline.WebP, pipeline.AVIF, pipeline.TIFF, pipeline.JXL} {
 		p := pipeline.Pipeline{Renditions: []pipeline.Rendition{{Name: "a", Format: f}}}
-		_, err := s.Engine.Render(t.Context(), engine.Job{Source: filepath.Join(t.TempDir(), "gone"), Dir: t.TempDir(), Pipeline: p})
+		_, err := s.Engine.Render(t.Context(), engine.Job{Source: text, Dir: t.TempDir(), Pipeline: p})
+		require.Equal(t, fault.Unsupported, fault.KindOf(err), "%s: %v", f, err)
 		if s.can.Has(f) {
-			require.Equal(t, fault.Unavailable, fault.KindOf(err), "%s: %v", f, err)
+			require.Empty(t, fault.As(err).Field, "%s can be had, but not of a text", f)
 			continue
 		}
-		require.Equal(t, fault.Unsupported, fault.KindOf(err), "%s: %v", f, err)
 		require.Equal(t, "renditions[0].format", fault.As(err).Field)
 		require.Contains(t, fault.As(err).Public, "JPEG", "it says what can be had")
 	}

@@ -235,6 +235,7 @@ func isolated(c *process.Config) { c.Sandbox, c.MemoryBytes = process.SandboxAut
 func TestConformance(t *testing.T) {
 	pool, _ := newPool(t, "engine", isolated)
 	enginetest.Run(t, pool)
+	enginetest.Conform(t, pool, imaging.Abilities())
 }
 
 func TestHostile(t *testing.T) {

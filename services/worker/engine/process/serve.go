@@ -127,8 +127,10 @@ func (r request) open(job *engine.Job, files []*os.File) error {
 	for i, key := range r.Keys {
 		if job.AssetFiles == nil {
 			job.AssetFiles = make(map[string]*os.File, len(r.Keys))
+			job.Assets = make(map[string]string, len(r.Keys))
 		}
-		job.AssetFiles[key] = files[1+i]
+		// It has no path here; that it is named says that it is there.
+		job.AssetFiles[key], job.Assets[key] = files[1+i], ""
 	}
 	return nil
 }
