@@ -7,7 +7,6 @@ import (
 	"image/draw"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -135,42 +134,4 @@ func (s Suite) cancelled(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.KindOf(err), "%v", err)
 	require.False(t, engine.Final(err))
 	require.False(t, engine.Died(err))
-}
-
-// Hostile runs every hostile file through an engine that survives what kills
-// others. Each must end in a result or in an error, none may take longer than
-// the limit, and after each the engine must go on. It reports the counts.
-func Hostile(t *testing.T, e engine.Engine, wall time.Duration) {
-	files, err := filepath.Glob(filepath.Join(Shared(t, "hostile"), "*"))
-	require.NoError(t, err)
-	s := Suite{e}
-	counts := map[string]int{}
-	document := `{"renditions":[{"format":"jpeg","operations":[{"op":"resize","width":200,"height":200,"noEnlarge":true},{"op":"swapRedBlue"}]}]}`
-	slowest, slowName := time.Duration(0), ""
-	for _, name := range files {
-		start := time.Now()
-		report, err := s.RenderFile(t, name, document, engine.Limits{WallTime: wall})
-		if took := time.Since(start); took > slowest {
-			slowest, slowName = took, name
-		}
-		switch {
-		case err == nil:
-			counts["ok"]++
-			Open(t, report.Renditions[0])
-		case engine.Died(err):
-			counts["died"]++
-			t.Logf("%s: %v", filepath.Base(name), fault.As(err).Public)
-		default:
-			counts[string(fault.KindOf(err))]++
-			assert.True(t, engine.Final(err), "%s: %v", name, err)
-			assert.False(t, strings.HasPrefix(fault.As(err).Public, "something went wrong"), "%s: %v", name, err)
-		}
-	}
-	t.Logf("%d files: %v; slowest %s %s", len(files), counts, slowest.Round(time.Millisecond), filepath.Base(slowName))
-	require.Greater(t, counts["ok"], len(files)/5, "most of the readable ones are good pictures")
-	bomb := Shared(t, "hostile", "output-bomb-1x65537.tif")
-	_, err = s.RenderFile(t, bomb, `[{"op":"resize","width":800}]`, engine.Limits{WallTime: wall})
-	require.Equal(t, fault.TooLarge, fault.KindOf(err), "%v", err)
-	_, err = s.RenderFile(t, Shared(t, "hostile", "cve-2023-36308.tif"), document, engine.Limits{WallTime: wall})
-	require.False(t, engine.Died(err), "%v", err)
 }

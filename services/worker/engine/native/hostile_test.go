@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/enginetest"
 	"imagemill/services/worker/engine/native"
 	"imagemill/services/worker/engine/process"
@@ -38,7 +39,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func newPool(t *testing.T) *process.Pool {
+func newPool(t *testing.T) engine.Engine {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	pool, err := process.New(process.Config{
@@ -59,5 +60,7 @@ func TestHostileFiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two thousand files")
 	}
-	enginetest.Hostile(t, newPool(t), 30*time.Second)
+	can, err := native.Abilities()
+	require.NoError(t, err)
+	enginetest.Hostile(t, enginetest.Assault{Pool: newPool, Can: can, Wall: 30 * time.Second, MemoryBytes: 1 << 30})
 }

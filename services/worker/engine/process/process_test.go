@@ -242,9 +242,14 @@ func TestHostile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two thousand files take a while")
 	}
-	pool, _ := newPool(t, "engine", isolated)
-	enginetest.Hostile(t, pool, 10*time.Second)
-	healthy(t, pool)
+	enginetest.Hostile(t, enginetest.Assault{
+		Pool: func(t *testing.T) engine.Engine {
+			pool, _ := newPool(t, "engine", isolated)
+			healthy(t, pool)
+			return pool
+		},
+		Can: imaging.Abilities(), Wall: 30 * time.Second, MemoryBytes: 1 << 30,
+	})
 }
 
 func TestDeathsAreContained(t *testing.T) {
