@@ -85,7 +85,7 @@ func hostilePipelines() []struct{ name, document string } {
 // process more memory than its own. It reports counts, the slowest, and the peak of
 // memory, for each pipeline.
 func Hostile(t *testing.T, a Assault) {
-	corpus := newCorpus(t)
+	corpus := newCorpus(t, a.Pool(t), a.Can)
 	whole := os.Getenv(WholeVariable) == "1"
 	seed, n := number(t, SeedVariable, 1), uint64(someMutations)
 	if whole {
@@ -97,6 +97,7 @@ func Hostile(t *testing.T, a Assault) {
 		first = number(t, MutationVariable, 0)
 		n = first + 1
 	}
+	t.Run("bombs", func(t *testing.T) { Bombs(t, a.Pool(t)) })
 	for i, p := range hostilePipelines() {
 		t.Run(p.name, func(t *testing.T) {
 			r := newRaid(t, a, p.document)
@@ -163,7 +164,7 @@ func (r *raid) run(t *testing.T, jobs []func() specimen) {
 		})
 	}
 	wait.Wait()
-	assert.Greater(t, r.counts["ok"], len(jobs)/10, "many are good pictures: %s", r)
+	assert.True(t, len(jobs) < 20 || r.counts["ok"] > len(jobs)/20, "many are good pictures: %s", r)
 	if most := r.peak.most(); r.MemoryBytes > 0 {
 		assert.LessOrEqual(t, most, r.MemoryBytes, "peak of memory of an engine process, in bytes")
 	}

@@ -178,6 +178,11 @@ func (s conformance) animations(t *testing.T) {
 			near(t, c, at(m, x, 5), 2, "frame", n, "at", x)
 		}
 	}
+	moving := PNG(t, Quadrants(20, 20))
+	const ihdrEnd = 8 + 25
+	moving = bytes.Join([][]byte{moving[:ihdrEnd], chunk("acTL", []byte{0, 0, 0, 2, 0, 0, 0, 0}), moving[ihdrEnd:]}, nil)
+	still := s.Picture(t, moving, `{"renditions":[{"format":"gif","animated":true,"operations":[{"op":"crop","width":16,"height":16,"gravity":"center"}]}]}`)
+	require.Equal(t, image.Pt(16, 16), still.Bounds().Size(), "an animated PNG is its first picture")
 	_, err = s.RenderFile(t, report.Renditions[0].File, `{"renditions":[{"format":"gif","animated":true}]}`, engine.Limits{InputPixels: 300})
 	require.Equal(t, fault.TooLarge, fault.KindOf(err), "three frames of 200 pixels are too many: %v", err)
 }

@@ -5,15 +5,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"image/color/palette"
-	"image/gif"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"imagemill/pkg/pipeline"
+	"imagemill/services/worker/engine"
 )
 
 // specimen is one hostile file.
@@ -22,12 +24,13 @@ type specimen struct {
 	bytes []byte
 }
 
-// corpus is what mutations are made of.
-type corpus struct{ files []specimen }
+// corpus is what mutations are made of: files as they were found, and good pictures
+// of every kind that is read.
+type corpus struct{ files, made []specimen }
 
-// newCorpus reads the shared hostile files, in the order of their names, and adds
-// pictures of the kinds that they lack.
-func newCorpus(t *testing.T) corpus {
+// newCorpus reads the shared hostile files, in the order of their names, and makes
+// the rest; those that Go cannot write by the engine e itself.
+func newCorpus(t *testing.T, e engine.Engine, can engine.Abilities) corpus {
 	names, err := filepath.Glob(filepath.Join(Shared(t, "hostile"), "*"))
 	require.NoError(t, err)
 	slices.Sort(names)
@@ -37,11 +40,26 @@ func newCorpus(t *testing.T) corpus {
 		require.NoError(t, err)
 		c.files = append(c.files, specimen{filepath.Base(name), b})
 	}
-	var g bytes.Buffer
-	require.NoError(t, gif.Encode(&g, Scene(60, 40), &gif.Options{NumColors: len(palette.Plan9)}))
-	c.files = append(c.files,
-		specimen{"made.jpeg", JPEG(t, Scene(300, 200), 6)}, specimen{"made.png", PNGWithExif(t, Scene(90, 60), 5)},
-		specimen{"made.gif", g.Bytes()}, specimen{"moving.gif", Animation(t, 12)})
+	scene := Scene(150, 100)
+	c.made = []specimen{
+		{"made.jpeg", JPEG(t, scene, 6)}, {"made.png", PNGWithExif(t, scene, 5)}, {"moving.gif", Animation(t, 12)},
+		{"claiming.png", ClaimingPNG(t, 3000, 2000)}, {"claiming.jpeg", ClaimingJPEG(t, 3000, 2000)},
+	}
+	for name, from := range map[string]string{
+		"jpeg": `"progressive":true`, "webp": `"quality":80`, "webp-lossless": `"lossless":true`, "avif": `"quality":60`, "avif-lossless": `"lossless":true`,
+		"tiff": `"effort":5`, "gif": `"colors":64`, "png": `"colors":16`, "jxl": `"quality":80`,
+	} {
+		format, _, _ := strings.Cut(name, "-")
+		if !can.Has(pipeline.Format(format)) || from == `"progressive":true` && !can.Fast {
+			continue
+		}
+		report, err := Suite{e}.Render(t, PNG(t, scene), `{"renditions":[{"format":"`+format+`",`+from+`}]}`)
+		require.NoError(t, err, name)
+		b, err := os.ReadFile(report.Renditions[0].File)
+		require.NoError(t, err)
+		c.made = append(c.made, specimen{"made." + name, b})
+	}
+	slices.SortFunc(c.made, func(a, b specimen) int { return strings.Compare(a.name, b.name) })
 	return c
 }
 
@@ -49,6 +67,9 @@ func newCorpus(t *testing.T) corpus {
 func (c corpus) mutation(seed, n uint64) specimen {
 	r := rand.New(rand.NewPCG(seed, n)) //nolint:gosec // to be repeatable is the point
 	from := c.files[r.IntN(len(c.files))]
+	if r.IntN(6) == 0 {
+		from = c.made[r.IntN(len(c.made))]
+	}
 	m := mutant{r, bytes.Clone(from.bytes)}
 	var how []string
 	for range 1 + r.IntN(3) {
@@ -147,7 +168,8 @@ func (m *mutant) length() {
 // part is a chunk, segment or block of a format, and where its length stands.
 type part struct{ from, to, length int }
 
-// chunks finds the parts of PNG, RIFF and JPEG, as far as they make sense.
+// chunks finds the parts of PNG, RIFF, JPEG, and AVIF and HEIC, as far as they make
+// sense.
 func (m *mutant) chunks() (parts []part) {
 	add := func(from, size, length int) int {
 		to := from + size
@@ -166,6 +188,14 @@ func (m *mutant) chunks() (parts []part) {
 		for at := 12; at+8 <= len(b); {
 			n := int(binary.LittleEndian.Uint32(b[at+4:]))
 			at = add(at, 8+n+n&1, at+4)
+		}
+	case len(b) > 12 && string(b[4:8]) == "ftyp":
+		for at := 0; at+8 <= len(b); {
+			if string(b[at+4:at+8]) == "meta" { // into the boxes of the one that says all
+				at += 12
+				continue
+			}
+			at = add(at, int(binary.BigEndian.Uint32(b[at:])), at)
 		}
 	case bytes.HasPrefix(b, []byte{0xff, 0xd8}):
 		for at := 2; at+4 <= len(b) && b[at] == 0xff && b[at+1] != 0xda; {
@@ -258,6 +288,11 @@ func (m *mutant) size() {
 	case bytes.HasPrefix(b, []byte("MM\x00*")):
 		m.tiffSize(binary.BigEndian, w, h)
 	default:
+		if at := bytes.Index(b, []byte("ispe")); at >= 0 { // AVIF and HEIC
+			long(big, at+8, w)
+			long(big, at+12, h)
+			return
+		}
 		long(little, m.at(4), w)
 	}
 }

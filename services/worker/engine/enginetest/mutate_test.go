@@ -4,11 +4,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"imagemill/services/worker/engine"
 )
 
 // A mutation that was found to do harm can be made again.
 func TestMutationsAreRepeatable(t *testing.T) {
-	c := newCorpus(t)
+	c := newCorpus(t, nil, engine.Abilities{})
 	differ := 0
 	for n := range uint64(300) {
 		a, b := c.mutation(1, n), c.mutation(1, n)

@@ -102,10 +102,11 @@ func (w *work) facts() (*engine.Facts, error) {
 	return facts.Make(want, s.finished(), w.block), nil
 }
 
-// keepsFrames reports whether a rendition is an animation.
+// keepsFrames reports whether a rendition is an animation. Those of other formats
+// than GIF cannot be decoded here: they are their first picture.
 func keepsFrames(r pipeline.Rendition, p engine.Picture) bool {
-	gif := r.Format == pipeline.GIF || r.Format == pipeline.Auto || r.Format == pipeline.Same && p.Format == "gif"
-	return r.Animated && p.Frames > 1 && gif
+	gif := r.Format == pipeline.GIF || r.Format == pipeline.Auto || r.Format == pipeline.Same
+	return r.Animated && p.Frames > 1 && p.Format == "gif" && gif
 }
 
 // checkFrames refuses a frame that is not there, and animations with too many

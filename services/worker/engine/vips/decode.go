@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/sniff"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
 )
@@ -32,7 +33,8 @@ type decoding struct {
 func (o *Original) decodingOf(r pipeline.Rendition, shrink int) decoding {
 	d := decoding{
 		shrink: shrink, upright: !r.KeepOrientation && o.src.Orientation != 1, frame: r.Frame, profile: r.Profile,
-		whole: r.Animated && o.src.Frames > 1 && (r.Format == pipeline.Auto || animates(target(r.Format, o.src.Format, true))),
+		// What is animated in a PNG, no decoder here takes in: it is its first picture.
+		whole: r.Animated && o.src.Frames > 1 && o.src.format != sniff.PNG && (r.Format == pipeline.Auto || animates(target(r.Format, o.src.Format, true))),
 	}
 	for d.shrink > 1 && min(o.src.Width, o.src.Height)/d.shrink < smallestShrunk {
 		d.shrink /= 2
