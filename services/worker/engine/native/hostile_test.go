@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func newPool(t *testing.T) engine.Engine {
+func newPool(t testing.TB) engine.Engine {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	pool, err := process.New(process.Config{
@@ -62,5 +62,8 @@ func TestHostileFiles(t *testing.T) {
 	}
 	can, err := native.Abilities()
 	require.NoError(t, err)
-	enginetest.Hostile(t, enginetest.Assault{Pool: newPool, Can: can, Wall: 30 * time.Second, MemoryBytes: 1 << 30})
+	enginetest.Hostile(t, enginetest.Assault{Pool: func(t *testing.T) engine.Engine { return newPool(t) }, Can: can, Wall: 30 * time.Second, MemoryBytes: 1 << 30})
 }
+
+// BenchmarkBombs is how fast the pool refuses what would take much.
+func BenchmarkBombs(b *testing.B) { enginetest.BenchBombs(b, newPool(b)) }
