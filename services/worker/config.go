@@ -27,10 +27,10 @@ type Config struct {
 	OutputPixels int64         `env:"OUTPUT_PIXELS" help:"most pixels of a rendition, at any step of its way"`
 	Side         int           `env:"SIDE" help:"longest side of an original or a rendition, in pixels"`
 	Frames       int           `env:"FRAMES" help:"most frames of an animation"`
-	Memory       config.Bytes  `env:"ENGINE_MEMORY" help:"most memory of an engine, which dies of more, at least 64MiB; 0: no limit"`
+	Memory       config.Bytes  `env:"ENGINE_MEMORY" help:"most memory of an engine, which dies of more, at least 64MiB, and never more than MEMORY; 0: no limit"`
 	Budget       config.Bytes  `env:"MEMORY" help:"memory that all images in work may need together, by estimates; 0: 7/10 of the control group's limit or the machine's"`
 	Recycle      int           `env:"RECYCLE" help:"images after which an engine is replaced; 0: after 1000"`
-	RecycleAt    config.Bytes  `env:"RECYCLE_MEMORY" help:"resident memory from which an engine is replaced after its image; 0: half of ENGINE_MEMORY"`
+	RecycleAt    config.Bytes  `env:"RECYCLE_MEMORY" help:"resident memory from which an engine is replaced after its image; 0: half of ENGINE_MEMORY, and less where not all engines could keep so much within MEMORY"`
 	EngineDisk   config.Bytes  `env:"ENGINE_DISK" help:"most bytes that an engine may write for one image; 0: 1GiB"`
 	Sandbox      string        `env:"SANDBOX" help:"auto: engines are isolated by all that the kernel has; required: no start without; off: limits only"`
 }
@@ -106,9 +106,20 @@ const maxWallTime = time.Hour
 // EnginePool gives the settings of the pool of engine processes that run
 // command. Its wall time is the longest there can be: each job brings its own,
 // which may change while the pool runs.
+//
+// What engines may take and keep fits into the budget, so that they die of their own
+// limit, and not of their control group's: no engine more than all of it, nor all
+// that idle, the spare included, together.
 func (c Config) EnginePool(command ...string) process.Config {
+	memory, keep := int64(c.Memory), int64(c.RecycleAt)
+	if memory > 0 {
+		memory = max(min(memory, c.budget()), process.LeastMemory)
+	}
+	if keep == 0 && memory > 0 {
+		keep = min(memory/2, c.budget()/int64(c.engines()+1))
+	}
 	return process.Config{
-		Command: command, Size: c.engines(), WallTime: maxWallTime, Recycle: c.Recycle, MemoryBytes: int64(c.Memory),
-		RecycleBytes: int64(c.RecycleAt), ScratchBytes: int64(c.EngineDisk), Scratch: c.Scratch, Sandbox: process.Sandbox(c.Sandbox),
+		Command: command, Size: c.engines(), WallTime: maxWallTime, Recycle: c.Recycle, MemoryBytes: memory,
+		RecycleBytes: keep, ScratchBytes: int64(c.EngineDisk), Scratch: c.Scratch, Sandbox: process.Sandbox(c.Sandbox),
 	}
 }

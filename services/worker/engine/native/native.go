@@ -49,6 +49,7 @@ func Abilities() (engine.Abilities, error) {
 // Render implements engine.Engine.
 func (e *Engine) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
 	begun := time.Now()
+	defer func() { trim(time.Since(begun)) }()
 	var report engine.Report
 	tiny := false
 	err := e.vips.Open(ctx, job, func(ctx context.Context, o *vips.Original) error {
