@@ -3,7 +3,7 @@
 # hands on where this machine's Go takes its modules from, and its proxies.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-args=(--build-arg "VERSION=$(sed -n 's/^const version = "\(.*\)"/\1/p' cmd/imagemill/commands.go)"
+args=(--build-arg "VERSION=$(sed -n 's/^const Number = "\(.*\)"/\1/p' internal/release/release.go)"
 	--build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)")
 for name in GO_IMAGE BASE_IMAGE CGO_ENABLED TAGS HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
 	[ -z "${!name:-}" ] || args+=(--build-arg "$name=${!name}")

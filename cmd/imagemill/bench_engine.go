@@ -56,12 +56,12 @@ func document(o client.Options) (pipeline.Pipeline, error) {
 
 // startPool gives a running pool and what stops it.
 func startPool(ctx context.Context) (*process.Pool, func() error, error) {
-	self, err := os.Executable()
+	engines, _, err := enginePool(worker.DefaultConfig())
 	if err != nil {
-		return nil, nil, fmt.Errorf("find own program for engines: %w", err)
+		return nil, nil, err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	pool, err := process.New(worker.DefaultConfig().EnginePool(self, "engine"), process.Deps{Log: log})
+	pool, err := process.New(engines, process.Deps{Log: log})
 	if err != nil {
 		return nil, nil, fmt.Errorf("make engines: %w", err)
 	}

@@ -6,18 +6,16 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"imagemill/cmd/internal/engines"
 	"imagemill/internal/config"
+	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/tidy"
 )
-
-// version of the program; the commit is added from the build.
-const version = "0.1.0"
 
 // commandFor assembles what these arguments ask for: all subcommands, but for the
 // question after a service's health, which every container asks every minute, only
@@ -36,7 +34,7 @@ func bare() *cobra.Command {
 	return &cobra.Command{
 		Use:           "imagemill",
 		Short:         "Turns pictures into other pictures, asynchronously, on as many machines as it takes",
-		Version:       fullVersion(),
+		Version:       release.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -51,7 +49,7 @@ func root() *cobra.Command {
 		cmd.AddCommand(serviceCommand(s))
 	}
 	cmd.AddCommand(configCommand(), servicesCommand(), explainCommand())
-	cmd.AddCommand(engineCommand(), benchCommand(), healthCommand(), secretsCommand(), versionCommand())
+	cmd.AddCommand(engines.Command(), benchCommand(), healthCommand(), secretsCommand(), versionCommand())
 	return cmd
 }
 
@@ -128,22 +126,8 @@ func versionCommand() *cobra.Command {
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "imagemill %s %s %s/%s\n",
-				fullVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				release.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
-}
-
-// fullVersion adds the commit that the program was built from, where it is known.
-func fullVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return version
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return version + "+" + s.Value[:12]
-		}
-	}
-	return version
 }

@@ -12,6 +12,7 @@ import (
 
 	"imagemill/internal/events"
 	"imagemill/internal/neighbour"
+	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
@@ -79,7 +80,7 @@ func (c *common) neighbours(token string, needs ...string) (*neighbours, error) 
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()
-	watch := neighbour.New(neighbour.Deps{Log: c.log, Version: fullVersion(), Metrics: metrics})
+	watch := neighbour.New(neighbour.Deps{Log: c.log, Version: release.Version(), Metrics: metrics})
 	cfg := discovery.TransportConfig{Services: needs, ProbePath: "/healthz"}
 	tr := discovery.NewTransport(reg.registry, cfg, discovery.TransportDeps{
 		Log: c.log, Observer: watch,

@@ -50,7 +50,11 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, err := explain(p, args[0], abilities(worker.EngineAuto))
+			_, can, err := enginePool(worker.DefaultConfig())
+			if err != nil {
+				return err
+			}
+			e, err := explain(p, args[0], can)
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"imagemill/cmd/internal/engines"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
 )
@@ -79,7 +80,7 @@ func TestExplainRefuses(t *testing.T) {
 		"none of the others can be":    {"--query", "width=8", "--pipeline", text, picture},
 		"accepts 1 arg(s), received 0": {},
 	}
-	if nativeBuilt { // most builds of libvips can
+	if engines.Native { // most builds of libvips can
 		delete(refused, "cannot be written here")
 	}
 	for says, args := range refused {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagemill/internal/config"
+	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
 	"imagemill/services/frontend"
@@ -232,7 +233,7 @@ Settings change while it runs:
   imagemill config get --discovery %[4]s
 
 Ctrl-C stops it; what was accepted is kept.
-`, fullVersion(), url, u.Data, u.common.Registry.Discovery)
+`, release.Version(), url, u.Data, u.common.Registry.Discovery)
 	if err != nil {
 		return fmt.Errorf("write greeting: %w", err)
 	}

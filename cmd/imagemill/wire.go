@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
 	"imagemill/services/frontend"
 	"imagemill/services/imagemaster"
@@ -73,7 +73,7 @@ func wireKVStore(c common, cfg kvstore.Config, ln net.Listener) (rungroup.Func, 
 	metrics := prometheus.NewRegistry()
 	set := c.settings(metrics)
 	svc, err := kvstore.New(cfg, kvstore.Deps{
-		Log: c.log, Instance: c.instance, Version: fullVersion(), Listener: ln, Metrics: metrics, Settings: set,
+		Log: c.log, Instance: c.instance, Version: release.Version(), Listener: ln, Metrics: metrics, Settings: set,
 	})
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func
 		return nil, fmt.Errorf("taskdb: %w", err)
 	}
 	svc, err := taskdb.New(cfg, taskdb.Deps{
-		Log: c.log, Instance: c.instance, Version: fullVersion(),
+		Log: c.log, Instance: c.instance, Version: release.Version(),
 		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func wireStorage(c common, cfg storage.Config) (rungroup.Func, error) {
 		return nil, err
 	}
 	svc, err := storage.New(cfg, storage.Deps{
-		Log: c.log, Instance: c.instance, Version: fullVersion(),
+		Log: c.log, Instance: c.instance, Version: release.Version(),
 		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {
@@ -148,7 +148,7 @@ func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
 	}
 	tasks := taskdb.NewClient("http://taskdb", n.client)
 	svc, err := imagemaster.New(cfg, imagemaster.Deps{
-		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
+		Log: c.log, Instance: c.instance, Version: release.Version(), Registry: n.registry,
 		Tasks: tasks, Records: taskdb.NewTogether(tasks), Blobs: storage.NewClient("http://storage", n.client),
 		Events: bus, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
 		Services: n.transport.Instances, Settings: n.settings,
@@ -159,8 +159,8 @@ func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
 	return together(n, runBus, "imagemaster", svc.Run), nil
 }
 
-// wireWorker leans on imagemaster and storage, and on engines, which are this
-// very program in child processes.
+// wireWorker leans on imagemaster and storage, and on engines, which are child
+// processes: this very program, or one that stands beside it.
 func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	if err := workerFolder(cfg); err != nil {
 		return nil, err
@@ -169,19 +169,19 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
+	engines, can, err := enginePool(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("find own program for engines: %w", err)
+		return nil, err
 	}
-	pool, err := process.New(cfg.EnginePool(self, "engine", "--engine", cfg.Engine), process.Deps{Log: c.log, Metrics: n.metrics})
+	pool, err := process.New(engines, process.Deps{Log: c.log, Metrics: n.metrics})
 	if err != nil {
 		return nil, err
 	}
 	svc, err := worker.New(cfg, worker.Deps{
-		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
+		Log: c.log, Instance: c.instance, Version: release.Version(), Registry: n.registry,
 		Master: imagemaster.NewTogether(imagemaster.NewClient("http://imagemaster", n.client)),
 		Blobs:  storage.NewClient("http://storage", n.client),
-		Engine: pool, Abilities: abilities(cfg.Engine), Resize: pool.Resize, Missing: n.missing, Metrics: n.metrics,
+		Engine: pool, Abilities: can, Resize: pool.Resize, Missing: n.missing, Metrics: n.metrics,
 		Notices:  func() []string { return append(n.watch.Notices(), pool.Notices()...) },
 		Services: n.transport.Instances, Settings: n.settings,
 	})
@@ -201,7 +201,7 @@ func newFrontend(c common, cfg frontend.Config) (*frontend.Service, *neighbours,
 		return nil, nil, err
 	}
 	svc, err := frontend.New(cfg, frontend.Deps{
-		Log: c.log, Instance: c.instance, Version: fullVersion(), Registry: n.registry,
+		Log: c.log, Instance: c.instance, Version: release.Version(), Registry: n.registry,
 		Master: imagemaster.NewClient("http://imagemaster", n.client), Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
 		Services: n.transport.Instances, Settings: n.settings,
 	})

@@ -8,6 +8,7 @@ import (
 
 	"imagemill/internal/config"
 	"imagemill/internal/serve"
+	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/process"
 )
 
@@ -15,7 +16,8 @@ import (
 type Config struct {
 	Serve serve.Config
 
-	Engine     string        `env:"ENGINE" help:"auto: native where this program has it; imaging: pure Go; native: libvips and libjpeg-turbo"`
+	Engine     string        `env:"ENGINE" help:"auto: native where it is at hand; imaging: pure Go; native: libvips and libjpeg-turbo"`
+	Program    string        `env:"ENGINE_PROGRAM" help:"program that engine processes run, of the same build; empty: imagemill-engine beside this program where that is needed and there, else this program"`
 	Engines    int           `env:"ENGINES" help:"engine processes, and so images rendered at once; 0: one per core"`
 	InFlight   int           `env:"IN_FLIGHT" help:"most tasks in hand, those that are fetched and stored included; 0: 32 per engine"`
 	Wait       time.Duration `env:"WAIT" help:"how long one call for work waits, 1s to 1m"`
@@ -37,9 +39,9 @@ type Config struct {
 
 // The kinds of engines.
 const (
-	EngineAuto    = "auto"
-	EngineImaging = "imaging"
-	EngineNative  = "native"
+	EngineAuto    = engine.KindAuto
+	EngineImaging = engine.KindImaging
+	EngineNative  = engine.KindNative
 )
 
 // DefaultConfig gives the defaults.

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	_ = process.Serve(context.Background(), line, render(func(context.Context, engine.Job) (engine.Report, error) {
 		os.Exit(9)
 		return engine.Report{}, nil
-	}))
+	}), process.About{})
 }
 
 const (

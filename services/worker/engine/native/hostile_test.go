@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		var e *native.Engine
 		if e, err = native.New(); err == nil {
-			err = process.Serve(context.Background(), line, e)
+			err = process.Serve(context.Background(), line, e, process.About{})
 		}
 	}
 	if err != nil {

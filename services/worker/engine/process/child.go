@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,12 +25,15 @@ type child struct {
 	stderr  *tail
 	exited  chan struct{} // closed once cmd.Wait has returned
 	sandbox []sandbox.State
+	about   About
 	served  int
 	watch   watch
 	pool    context.Context // ends with the pool
 	free    chan struct{}   // closed when nobody works with it any more, nor will
 	leaving bool            // the desk's: it takes no more pictures
 	idled   bool            // the desk's: it was found dead, with no picture in hand
+	rested  bool            // the desk's: it was ended because there was nothing to do
+	begun   int64           // bytes in memory when it had greeted; 0 if that is not known
 
 	mu     sync.Mutex
 	killed cause
@@ -55,6 +57,7 @@ func start(cfg Config, root string, number uint64) (*child, error) {
 		c.bury()
 		return nil, fmt.Errorf("start engine: %w%s", err, withColon(c.stderr.String()))
 	}
+	c.begun = c.watch.holds(c)
 	return c, nil
 }
 
@@ -108,8 +111,8 @@ func (c *child) greeted() error {
 	if h.Protocol != protocol {
 		return fmt.Errorf("it speaks protocol %d, not %d", h.Protocol, protocol)
 	}
-	c.sandbox = h.Sandbox
-	return nil
+	c.sandbox, c.about = h.Sandbox, h.About
+	return c.cfg.fits(h.About.Version)
 }
 
 // call sends a request and reads its reply. An error means that the child is

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"imagemill/internal/release"
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/sandbox"
 )
@@ -17,9 +18,12 @@ const maxSize = 1024
 type Config struct {
 	// Command is the program and its arguments, such as {"imagemill", "engine"}.
 	Command []string
+	// Version is this program's; a child of another build is refused. Empty: any
+	// will do.
+	Version string
 	// Env are further variables of the children ("NAME=value").
 	Env []string
-	// Size is the number of children at work; default one per core.
+	// Size is the most children at work; default one per core.
 	Size int
 	// WallTime is the longest that one picture may take before its child is
 	// killed, whatever the job allows; default 60 s.
@@ -28,6 +32,9 @@ type Config struct {
 	StartTime time.Duration
 	// RetryDelay is the wait after a child that did not start; default 500 ms.
 	RetryDelay time.Duration
+	// Rest is how long nothing has to be rendered until all children but one are
+	// ended; default 30 s.
+	Rest time.Duration
 	// Recycle is the number of pictures after which a child is replaced, to
 	// bound what leaks and fragments; default 1000.
 	Recycle int
@@ -75,6 +82,9 @@ func (c Config) WithDefaults() Config {
 	if c.RetryDelay == 0 {
 		c.RetryDelay = 500 * time.Millisecond
 	}
+	if c.Rest == 0 {
+		c.Rest = 30 * time.Second
+	}
 	if c.Recycle == 0 {
 		c.Recycle = 1000
 	}
@@ -103,6 +113,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("engine start time: is %s; must be positive", c.StartTime)
 	case c.RetryDelay < 0:
 		return fmt.Errorf("engine retry delay: is %s; must be positive", c.RetryDelay)
+	case c.Rest < 0:
+		return fmt.Errorf("engine rest: is %s; must be positive", c.Rest)
 	case c.Recycle < 0:
 		return fmt.Errorf("engine recycle: is %d; must be positive", c.Recycle)
 	case c.MemoryBytes < 0:
@@ -123,6 +135,17 @@ func (c Config) Validate() error {
 
 // LeastMemory is the smallest limit under which a child can start.
 const LeastMemory = 64 << 20
+
+// fits refuses a child whose program is of another build than this one.
+func (c Config) fits(theirs string) error {
+	if c.Version == "" || release.Same(c.Version, theirs) {
+		return nil
+	}
+	if theirs == "" {
+		theirs = "unknown"
+	}
+	return fmt.Errorf("%s is of version %s, and this program of %s: both must come from one build", c.Command[0], theirs, c.Version)
+}
 
 // sandbox is what a child with a folder is left with.
 func (c Config) sandbox(dir string) sandbox.Config {

@@ -13,11 +13,25 @@ type desk struct {
 	mu      sync.Mutex
 	idle    []*child
 	waiting []chan *child
+	living  int  // children that slots have
+	coming  int  // those of them that have not entered yet
+	spare   bool // children are being replaced, so that one more should be ready
+	taken   uint64
+
+	changed chan struct{} // whether a child is to be started may have changed
+	busy    chan struct{} // a child was taken
+	resting chan struct{} // there is nothing to do, so that nobody needs a spare
+}
+
+func newDesk() desk {
+	return desk{changed: make(chan struct{}, 1), busy: make(chan struct{}, 1), resting: make(chan struct{}, 1)}
 }
 
 // take gives an idle child; nil when ctx or the pool has ended first.
 func (d *desk) take(ctx context.Context, ended <-chan struct{}) *child {
+	poke(d.busy)
 	d.mu.Lock()
+	d.taken++
 	for n, c := range slices.Backward(d.idle) {
 		d.idle = d.idle[:n]
 		if !c.gone() { // a dead one must not cost the picture an attempt
@@ -30,6 +44,7 @@ func (d *desk) take(ctx context.Context, ended <-chan struct{}) *child {
 	turn := make(chan *child, 1)
 	d.waiting = append(d.waiting, turn)
 	d.mu.Unlock()
+	d.poke()
 	select {
 	case c := <-turn:
 		return c

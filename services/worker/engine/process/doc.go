@@ -2,10 +2,12 @@
 // hostile until proven otherwise: a crash, a hang or a balloon costs the image
 // in hand one attempt, and nothing else.
 //
-// The parent holds a [Pool]: a fixed number of children with one picture at a
-// time each, and one spare, already started, that takes the place of the next
-// that dies or has served enough. A child that is late, or takes too much memory
-// or disk, is killed. The child's side is [Serve], which `imagemill engine` runs.
+// The parent holds a [Pool]: up to a number of children with one picture at a time
+// each. They are started as calls wait for them; once one had to be replaced there
+// is also a spare, already started, that takes the place of the next that dies or
+// has served enough. A pool that has nothing to do keeps a single child. A child that is late, or takes too much memory
+// or disk, is killed. The child's side is [Serve], which `imagemill engine` runs, or a program
+// of its own, which [Ask] questions.
 //
 // Parent and child exchange frames: four bytes of length, big-endian, then JSON.
 // The parent says first what the child is left with; the child goes into the

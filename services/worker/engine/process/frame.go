@@ -17,7 +17,7 @@ import (
 const maxFrame = 1 << 20
 
 // protocol is the version of the frames; parent and child must agree.
-const protocol = 2
+const protocol = 3
 
 // setup is the parent's first frame: what the child is left with.
 type setup struct {
@@ -31,6 +31,15 @@ type setup struct {
 type hello struct {
 	Protocol int             `json:"protocol"`
 	Sandbox  []sandbox.State `json:"sandbox"`
+	About    About           `json:"about"`
+}
+
+// About is what a child says of itself when it greets.
+type About struct {
+	// Version is its program's.
+	Version string `json:"version,omitempty"`
+	// Abilities are its engine's.
+	Abilities engine.Abilities `json:"abilities"`
 }
 
 // request is one job for a child. A second frame follows it: the pipeline, rendition

@@ -36,7 +36,7 @@ func FuzzParent(f *testing.F) {
 	good := reply{ID: 1, Report: engine.Report{Engine: "x", Renditions: []engine.Rendition{
 		{Name: "default", File: filepath.Join(from, "default.png"), Bytes: 3},
 	}}}
-	f.Add(stream(f, hello{protocol, []sandbox.State{{Feature: sandbox.Seccomp, Active: true}}}, good))
+	f.Add(stream(f, hello{Protocol: protocol, Sandbox: []sandbox.State{{Feature: sandbox.Seccomp, Active: true}}}, good))
 	f.Add(stream(f, hello{}, reply{ID: 1, Failure: &failure{Kind: fault.Invalid, Public: "x", Field: "a", Cause: "b"}}))
 	good.Report.Renditions[0].File = "/etc/passwd"
 	f.Add(stream(f, hello{Protocol: protocol}, good))
@@ -79,7 +79,7 @@ func FuzzChild(f *testing.F) {
 		var out bytes.Buffer
 		in := append(stream(t, first), b...)
 		asked := &counting{}
-		err := Serve(t.Context(), NewLine(bytes.NewReader(in), &out), asked)
+		err := Serve(t.Context(), NewLine(bytes.NewReader(in), &out), asked, About{})
 		if err != nil {
 			require.True(t, errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errRubbish), "%v", err)
 		}

@@ -66,6 +66,7 @@ func New(cfg Config, deps Deps) (*Pool, error) {
 	p := &Pool{
 		cfg: cfg, log: deps.Log,
 		fresh: make(chan *child), ended: make(chan struct{}), walls: newWalls(deps.Metrics),
+		desk: newDesk(),
 	}
 	p.size.want = cfg.Size
 	return p, nil
@@ -94,6 +95,7 @@ func (p *Pool) Run(ctx context.Context) (err error) {
 			cancel()
 		}
 	})
+	starter.Go(func() { p.rest(ctx) })
 	p.size.open(func(quit <-chan struct{}) { p.slot(ctx, quit) })
 	<-ctx.Done()
 	p.size.close()

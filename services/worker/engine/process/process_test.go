@@ -61,7 +61,9 @@ func child(role string) {
 		case "intruder":
 			e = newIntruder()
 		}
-		err = process.Serve(context.Background(), line, e)
+		err = process.Serve(context.Background(), line, e, process.About{
+			Version: "1.2.3+test", Abilities: engine.Abilities{Engine: "test", Out: []pipeline.Format{pipeline.PNG}},
+		})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -441,7 +443,7 @@ func TestConfigNamesTheSetting(t *testing.T) {
 	for says, change := range map[string]func(*process.Config){
 		"command": func(c *process.Config) { c.Command = nil }, "size": func(c *process.Config) { c.Size = -1 },
 		"wall time": func(c *process.Config) { c.WallTime = -1 }, "start time": func(c *process.Config) { c.StartTime = -1 },
-		"retry delay": func(c *process.Config) { c.RetryDelay = -1 }, "recycle": func(c *process.Config) { c.Recycle = -1 },
+		"retry delay": func(c *process.Config) { c.RetryDelay = -1 }, "rest": func(c *process.Config) { c.Rest = -1 }, "recycle": func(c *process.Config) { c.Recycle = -1 },
 		"memory": func(c *process.Config) { c.MemoryBytes = -1 }, "threads": func(c *process.Config) { c.Threads = -1 },
 	} {
 		cfg := ok

@@ -18,13 +18,13 @@ import (
 // sense is an end.
 //
 // Whatever e has to load must be loaded before: from the greeting on, the process
-// opens no file but results. All results go into the folder that the parent has
+// opens no file but results. The greeting tells about. All results go into the folder that the parent has
 // made for this child. The wall clock is the parent's: a job's own WallTime is not
 // looked at here unless the engine does.
-func Serve(ctx context.Context, line *Line, e engine.Engine) error {
+func Serve(ctx context.Context, line *Line, e engine.Engine, about About) error {
 	stop := context.AfterFunc(ctx, line.end)
 	defer stop()
-	s := server{line: line, engine: e}
+	s := server{line: line, engine: e, about: about}
 	err := s.greet()
 	for err == nil {
 		err = s.next(ctx)
@@ -42,6 +42,7 @@ func Serve(ctx context.Context, line *Line, e engine.Engine) error {
 type server struct {
 	line   *Line
 	engine engine.Engine
+	about  About
 	dir    string
 	known  documents
 }
@@ -55,7 +56,7 @@ func (s *server) greet() error {
 		return fmt.Errorf("the parent speaks protocol %d, not %d", first.Protocol, protocol)
 	}
 	s.dir = first.Dir
-	if err := writeFrame(s.line.out, hello{protocol, sandbox.Enter(first.Sandbox)}); err != nil {
+	if err := writeFrame(s.line.out, hello{protocol, sandbox.Enter(first.Sandbox), s.about}); err != nil {
 		return fmt.Errorf("greet: %w", err)
 	}
 	return nil

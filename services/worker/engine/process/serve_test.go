@@ -48,7 +48,7 @@ func TestServeGreetsAnswersAndEndsWithItsInput(t *testing.T) {
 	require.NoError(t, err)
 	var out bytes.Buffer
 	in := frames(t, request{ID: 7, Source: "s"}, document, request{ID: 8, Source: "s"}, document)
-	require.NoError(t, Serve(t.Context(), NewLine(in, &out), stub{err: fault.Wrap(fault.TooLarge, "too large", errors.New("because")).WithField("f")}))
+	require.NoError(t, Serve(t.Context(), NewLine(in, &out), stub{err: fault.Wrap(fault.TooLarge, "too large", errors.New("because")).WithField("f")}, About{}))
 	var h hello
 	require.NoError(t, readFrame(&out, &h))
 	assert.Equal(t, protocol, h.Protocol)
@@ -71,12 +71,12 @@ func TestServeEndsOnRubbishAndOnBrokenPipes(t *testing.T) {
 	} {
 		in := frames(t)
 		in.WriteString(text)
-		require.ErrorIs(t, Serve(t.Context(), NewLine(in, io.Discard), stub{}), want, text)
+		require.ErrorIs(t, Serve(t.Context(), NewLine(in, io.Discard), stub{}, About{}), want, text)
 	}
-	require.ErrorContains(t, Serve(t.Context(), NewLine(strings.NewReader("\x00\x00\x00\x02{}"), io.Discard), stub{}), "speaks protocol 0")
+	require.ErrorContains(t, Serve(t.Context(), NewLine(strings.NewReader("\x00\x00\x00\x02{}"), io.Discard), stub{}, About{}), "speaks protocol 0")
 	r, w := io.Pipe()
 	require.NoError(t, r.Close())
-	require.ErrorIs(t, Serve(t.Context(), NewLine(frames(t), w), stub{}), io.ErrClosedPipe)
+	require.ErrorIs(t, Serve(t.Context(), NewLine(frames(t), w), stub{}, About{}), io.ErrClosedPipe)
 }
 
 func TestServeEndsWithItsContext(t *testing.T) {
@@ -84,7 +84,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, child := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, NewLine(in, child), stub{}) }()
+	go func() { ended <- Serve(ctx, NewLine(in, child), stub{}, About{}) }()
 	require.NoError(t, writeFrame(parent, begin()))
 	var h hello
 	require.NoError(t, readFrame(out, &h))
@@ -198,7 +198,7 @@ func TestTailKeepsBeginningAndEnd(t *testing.T) {
 func ExampleServe() {
 	// What `imagemill engine` does, but with streams instead of the line to its
 	// parent, which has closed its end at once, so that Serve returns.
-	err := Serve(context.Background(), NewLine(strings.NewReader(""), io.Discard), stub{})
+	err := Serve(context.Background(), NewLine(strings.NewReader(""), io.Discard), stub{}, About{})
 	if err != nil {
 		panic(err)
 	}

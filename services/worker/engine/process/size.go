@@ -23,6 +23,7 @@ func (p *Pool) Resize(n int) {
 	defer p.size.mu.Unlock()
 	p.size.want = min(max(n, 1), maxSize)
 	p.size.fit()
+	p.desk.poke()
 }
 
 // Size is the number of children that there are to be.

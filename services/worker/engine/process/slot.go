@@ -11,14 +11,18 @@ import (
 	"imagemill/services/worker/engine"
 )
 
-// start makes children and offers each to whichever slot needs one; the one
-// that nobody needs yet is the spare. All of them are started from one thread,
-// because Linux signals a parent's death when the starting thread ends. It
+// start makes children when they are wanted, and offers each to whichever slot has
+// none; one that nobody needs yet is the spare. All of them are started from one
+// thread, because Linux signals a parent's death when the starting thread ends. It
 // returns an error when a child is not isolated as it has to be.
 func (p *Pool) start(ctx context.Context, root string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	for n := uint64(0); ctx.Err() == nil; n++ {
+	for n := uint64(0); p.wanted(ctx); n++ {
+		select {
+		case <-p.desk.resting: // that rest is over
+		default:
+		}
 		cfg := p.cfg
 		cfg.Threads = p.threads()
 		c, err := start(cfg, root, n)
@@ -38,15 +42,44 @@ func (p *Pool) start(ctx context.Context, root string) error {
 			}
 			continue
 		}
-		select {
-		case p.fresh <- c:
-		case <-c.exited: // a spare that died of itself
-			c.bury()
-		case <-ctx.Done():
+		if p.offer(ctx, c) {
+			p.desk.joined()
+		} else {
 			c.bury()
 		}
 	}
 	return nil
+}
+
+// offer waits until a slot has taken c; false when c is of no more use.
+func (p *Pool) offer(ctx context.Context, c *child) bool {
+	select {
+	case p.fresh <- c:
+		return true
+	default: // all slots have a child: it is a spare
+	}
+	select {
+	case p.fresh <- c:
+		return true
+	case <-p.desk.resting:
+	case <-c.exited: // it died of itself
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// wanted waits until a child is to be started; false when ctx is done.
+func (p *Pool) wanted(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		if p.desk.wants(p.Size()) {
+			return true
+		}
+		select {
+		case <-p.desk.changed:
+		case <-ctx.Done():
+		}
+	}
+	return false
 }
 
 // slot keeps one child at a time on the desk until ctx is done, or, after the
@@ -64,13 +97,14 @@ func (p *Pool) slot(ctx context.Context, quit <-chan struct{}) {
 			p.keep(ctx, quit, c)
 			stop()
 			c.bury()
+			p.desk.left(c)
 		}
 	}
 }
 
 // keep has c on the desk until it is of no more use.
 func (p *Pool) keep(ctx context.Context, quit <-chan struct{}, c *child) {
-	p.desk.put(c)
+	p.desk.enter(c)
 	select {
 	case <-ctx.Done():
 	case <-quit:

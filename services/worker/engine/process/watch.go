@@ -59,12 +59,14 @@ func (w *watch) look(c *child) {
 
 // fat reports whether c, which idles, holds so much that it is to be replaced.
 func (w *watch) fat(c *child) bool {
-	if c.cfg.RecycleBytes == 0 {
-		return false
-	}
+	return c.cfg.RecycleBytes > 0 && w.holds(c) > c.cfg.RecycleBytes
+}
+
+// holds is how many bytes c has in memory, 0 if that is not known.
+func (w *watch) holds(c *child) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.resident(c) > c.cfg.RecycleBytes
+	return w.resident(c)
 }
 
 // close lets go of what the looks have opened.
