@@ -30,7 +30,7 @@ test: bin/consul ## Run all tests
 native: ## Run the tests of what the native engine adds; it needs libvips, libjpeg-turbo and libwebp
 	go vet -tags vips ./services/worker/... ./cmd/...
 	$(LINT) run --build-tags vips ./services/worker/... ./cmd/...
-	go test -tags vips -count=1 -timeout 25m ./services/worker/engine/... ./cmd/imagemill
+	go test -tags vips -count=1 -timeout 25m ./services/worker/engine/... ./cmd/...
 
 .PHONY: race
 race: bin/consul ## Run the tests with the race detector, without the long end-to-end ones
@@ -63,7 +63,7 @@ tidy: ## Fail where go.mod or go.sum is not tidy
 .PHONY: cross
 cross: ## Compile for every system that is promised, without a C compiler
 	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do \
-		echo "$$os/$$arch"; CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -o /dev/null ./cmd/imagemill; done; done
+		echo "$$os/$$arch"; CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build ./cmd/...; done; done
 
 .PHONY: lint
 lint: ## Run golangci-lint
