@@ -123,6 +123,13 @@ func headers() []built {
 		{"jxl in a box", []byte(jxlBox + box("ftyp", "jxl ", big32(0), "jxl ") + box("jxlc", "\xff\x0a"+bits(1, 1, 0, 5, 1, 3, 0, 32))), sniff.JXL, 8, 8},
 		{"jxl in parts", []byte(jxlBox + box("ftyp", "jxl ", big32(0), "jxl ") + box("jxlp", big32(0), "\xff\x0a"+bits(1, 1, 0, 5, 7, 3, 0, 32)) +
 			box("jxlp", big32(1<<31|1), "x")), sniff.JXL, 16, 8},
+		{"svg", []byte("<svg width='5' height='7.5'/>"), sniff.SVG, 5, 8},
+		{"svg by viewBox", []byte("<?xml version='1.0'?>\n<!-- > <svg> --><svg:svg xmlns:svg='a' viewBox='-1,-1 30.4 20'>"), sniff.SVG, 30, 20},
+		{"svg of one side", []byte("<svg width=\"100\" viewBox=\"0 0 50 25\"  >"), sniff.SVG, 100, 50},
+		{"svg of the other", []byte("<svg height=\"1in\" width=\"100%\" viewBox=\"0 0 50 25\">"), sniff.SVG, 192, 96},
+		{"svg in millimetres", []byte("<svg width=\"25.4mm\" height=\"6pt\">"), sniff.SVG, 96, 8},
+		{"svg beyond counting", []byte("<svg width=\"1e30\" height=\"1\">"), sniff.SVG, 1<<31 - 1, 1},
+		{"svg of names", []byte("<!DOCTYPE svg PUBLIC \"a>b\" \"c\" [ <!-- ]> --> <!ENTITY ns \"http://a/\"> ]><svg width=\"9\" height=\"8\">"), sniff.SVG, 9, 8},
 		{"big tiff", []byte(bigTIFF(300, 200)), sniff.TIFF, 300, 200},
 	}
 	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
@@ -155,6 +162,13 @@ func unmeasured() map[string]sniff.Format {
 		tiffFile(binary.LittleEndian, 8, 3, 300, 0): sniff.TIFF, tiffFile(binary.LittleEndian, 8, 2, 300, 200): sniff.TIFF,
 		tiffFile(binary.LittleEndian, 8, 4, 1<<31, 1): sniff.TIFF, tiffFile(binary.BigEndian, 8, 16, 5, 5): sniff.TIFF,
 		bigTIFF(300, 200)[:60]: sniff.TIFF, bigTIFF(1<<40, 200): sniff.TIFF, "II+\x00\x08\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff": sniff.TIFF,
-		"%PDF-1.7\n%\xe2\xe3": sniff.PDF, "<svg width='5' height='5'/>": sniff.SVG,
+		"%PDF-1.7\n%\xe2\xe3": sniff.PDF, "<svg width='5' height='auto'/>": sniff.SVG, "<svg>": sniff.SVG, "<svg width='5'>": sniff.SVG,
+		"<svg width='5' height='5": sniff.SVG, "<svg width='0' height='5'>": sniff.SVG, "<svg width='-5' height='5'>": sniff.SVG,
+		"<svg width='1e999' height='5'>": sniff.SVG, "<svg width='NaN' height='0x5'>": sniff.SVG, "<svg viewBox='0 0 5'>": sniff.SVG,
+		"<!DOCTYPE svg [<!ENTITY a 'b'><!ENTITY c '&a;&a;'>]><svg width='5' height='5'>":             sniff.SVG,
+		"<!DOCTYPE svg [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><svg width='5' height='5'>":         sniff.SVG,
+		"<!DOCTYPE svg [<!ENTITY % a 'b'> %a;]><svg width='5' height='5'>":                           sniff.SVG,
+		"<!DOCTYPE svg [<!ENTITY a '" + strings.Repeat("b", 2000) + "'>]><svg width='5' height='5'>": sniff.SVG,
+		"<!DOCTYPE html><html><svg width='5' height='5'>":                                            sniff.Unknown,
 	}
 }

@@ -21,7 +21,7 @@ func (i Info) Pixels() int64 {
 }
 
 // Header reads format and size from the first bytes of a JPEG, PNG, GIF, BMP,
-// WebP, TIFF, AVIF, HEIC or JPEG XL. ok is false, with only the format set, when
+// WebP, TIFF, AVIF, HEIC, JPEG XL or SVG. ok is false, with only the format set, when
 // the format is another one or the size does not stand in the prefix; the caller
 // then knows nothing, not that the file is bad. Sizes are as stored, before any
 // orientation.
@@ -44,6 +44,8 @@ func Header(prefix []byte) (info Info, ok bool) {
 		info.Width, info.Height, ok = heifSize(prefix)
 	case JXL:
 		info.Width, info.Height, ok = jxlSize(prefix)
+	case SVG:
+		info.Width, info.Height, ok = svgSize(prefix)
 	default:
 	}
 	if !ok {

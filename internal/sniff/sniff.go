@@ -4,7 +4,8 @@
 // It promises to look at no more than it is given, to allocate nothing that
 // depends on the file's contents, and never to panic: every original is
 // hostile. It decodes no pixels. The header of a TIFF, AVIF, HEIC or JPEG XL may
-// lie anywhere in the file; it is read where it stands at the beginning.
+// lie anywhere in the file; it is read where it stands at the beginning. The size
+// of a PDF's pages is not looked for.
 package sniff
 
 import (
@@ -132,7 +133,8 @@ var magics = []struct {
 }
 
 // Sniff names the format of a file that begins with prefix. 512 bytes are
-// enough; with fewer than 16 it may say Unknown for a picture.
+// enough, but 4 KiB for an SVG, whose first element may stand behind comments;
+// with fewer than 16 it may say Unknown for a picture.
 func Sniff(prefix []byte) Format {
 	for _, m := range magics {
 		if bytes.HasPrefix(prefix, []byte(m.magic)) {
@@ -178,10 +180,4 @@ func isBMP(b []byte) bool {
 		return true
 	}
 	return false
-}
-
-// isSVG looks for the root element in a text.
-func isSVG(b []byte) bool {
-	b = bytes.TrimLeft(bytes.TrimPrefix(b[:min(len(b), 1024)], []byte("\xef\xbb\xbf")), " \t\r\n")
-	return bytes.HasPrefix(b, []byte("<")) && bytes.Contains(b, []byte("<svg"))
 }

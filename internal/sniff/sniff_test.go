@@ -135,7 +135,9 @@ func TestMagicBytes(t *testing.T) {
 		{"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00mp41", sniff.Unknown},
 		{"\xff\x0a\x00\x00", sniff.JXL}, {"%PDF-1.7", sniff.PDF}, {"8BPS\x00\x01", sniff.PSD},
 		{"II+\x00\x08\x00\x00\x00", sniff.TIFF}, {"MM\x00+\x00\x08", sniff.TIFF}, {"\x00\x00\x01\x00\x01\x00", sniff.ICO}, {"MM\x00*\x00\x00", sniff.TIFF}, {"\xff\xd8\xff\xe0", sniff.JPEG},
-		{"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<svg width='1'>", sniff.SVG}, {"<html><body>", sniff.Unknown},
+		{"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<svg width='1'>", sniff.SVG}, {"<html><body>", sniff.Unknown}, {"<html><body><svg width='1' height='1'>", sniff.Unknown}, {"<svgs>", sniff.Unknown},
+		{"<!-- " + strings.Repeat("a", 3000) + " --><svg>", sniff.SVG}, {"<!-- " + strings.Repeat("a", 5000) + " --><svg>", sniff.Unknown},
+		{"a <svg>", sniff.Unknown}, {"<?xml", sniff.Unknown}, {"<svg", sniff.Unknown},
 	} {
 		assert.Equal(t, c.want, sniff.Sniff([]byte(c.prefix)), "%q", c.prefix)
 	}

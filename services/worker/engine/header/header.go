@@ -28,6 +28,11 @@ type Info struct {
 	engine.Picture
 	// EXIF is the metadata block; its Fields are nil when there is none.
 	EXIF exif.Block
+	// Drawn is the exact width and height of a drawing (SVG) in pixels, which can be
+	// rendered at any size; zero for pictures that are made of pixels.
+	Drawn [2]float64
+	// Moving says of a JPEG XL that it is an animation, whose frames are not counted.
+	Moving bool
 }
 
 // Open reads the header of the file at path, as [Read] does. A file that cannot
@@ -50,9 +55,10 @@ func Open(path string, maxFrames int) (Info, error) {
 //
 // A format that is not read here is fault.Unsupported, a header that ends early
 // or has no size in it fault.Unprocessable, and a read that fails
-// fault.Unavailable. JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF and HEIC are read.
-// AVIF and HEIC carry their orientation as a part of the picture, which decoders
-// apply: their size is that of the upright picture, their Orientation 1.
+// fault.Unavailable. JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF, HEIC, JPEG XL and SVG
+// are read. AVIF, HEIC and JPEG XL carry their orientation as a part of the
+// picture, which decoders apply: their size is that of the upright picture, their
+// Orientation 1.
 func Read(r io.ReaderAt, size int64, maxFrames int) (Info, error) {
 	s := &source{r: r, size: size}
 	format := sniff.Sniff(s.bytes(0, sniffBytes))
@@ -76,6 +82,13 @@ func Read(r io.ReaderAt, size int64, maxFrames int) (Info, error) {
 		ok = readBMP(s, &info)
 	case sniff.AVIF, sniff.HEIC:
 		ok = readHEIF(s, &info, maxFrames+1)
+	case sniff.JXL:
+		ok = readJXL(s, &info)
+	case sniff.SVG:
+		if err := readSVG(s, &info); err != nil && s.err == nil {
+			return info, fault.Wrap(fault.Unprocessable, "the SVG cannot be read: "+err.Error(), err)
+		}
+		ok = true
 	default:
 		return info, unreadable(format, size)
 	}
@@ -91,16 +104,19 @@ func Read(r io.ReaderAt, size int64, maxFrames int) (Info, error) {
 }
 
 // sniffBytes is enough to tell every format.
-const sniffBytes = 512
+const sniffBytes = block
+
+// readable names what is read here, for messages.
+const readable = "JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF, HEIC, JPEG XL and SVG"
 
 func unreadable(f sniff.Format, size int64) error {
 	switch {
 	case size == 0:
 		return fault.New(fault.Unsupported, "the file is empty")
 	case f == sniff.Unknown:
-		return fault.New(fault.Unsupported, "the file is not a picture that is known here; JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF and HEIC are")
+		return fault.New(fault.Unsupported, "the file is not a picture that is known here; "+readable+" are")
 	}
-	return fault.Newf(fault.Unsupported, "the header of %s cannot be read here; that of JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF and HEIC can", f.Name())
+	return fault.Newf(fault.Unsupported, "the header of %s cannot be read here; that of "+readable+" can", f.Name())
 }
 
 // The bounds of one header.

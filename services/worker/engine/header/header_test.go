@@ -72,6 +72,11 @@ func samples(t testing.TB) map[string][]byte {
 		"exact": webp("VP8L", []byte{0x2f, 63, 0xc0, 0x0b, 0x10, 0, 0, 0}),
 		"large": webp("VP8X", []byte{0x12, 0, 0, 0, 63, 0, 0, 47, 0, 0}, "ANMF", make([]byte, 16), "ANMF", make([]byte, 16)),
 		"avif":  still,
+		"jxl":   jxl(64, 48, 1),
+		"upset": jxl(48, 64, 6),
+		"boxed": boxed("jxlc", jxl(64, 48, 1)),
+		"parts": boxed("jxlp", append([]byte{0, 0, 0, 0}, jxl(48, 64, 8)...)),
+		"svg":   []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 48"><g/></svg>`),
 	}
 }
 
@@ -86,6 +91,89 @@ func webp(chunks ...any) []byte {
 		out = append(out, body...)
 	}
 	return out
+}
+
+// jxl is the beginning of a JPEG XL as its pixels are stored: an animation in 16
+// bits, with transparency and an odd channel.
+func jxl(w, h, orientation int) []byte {
+	b := []byte{0xff, 0x0a}
+	at := 0
+	add := func(v, n int) {
+		for i := range n {
+			if at%8 == 0 {
+				b = append(b, 0)
+			}
+			b[len(b)-1] |= byte(v>>i&1) << (at % 8)
+			at++
+		}
+	}
+	add(0, 1)
+	add(1, 2)
+	add(h-1, 13)
+	add(0, 3)
+	add(0, 2)
+	add(w-1, 9)
+	add(0, 1) // not all by default
+	add(1, 1)
+	add(orientation-1, 3)
+	add(1, 1) // a size to be shown in
+	add(1, 1)
+	add(3, 5)
+	add(1, 3)
+	add(1, 1) // a preview of 9×9
+	add(0, 1)
+	add(0, 2)
+	add(8, 6)
+	add(1, 3)
+	add(1, 1) // an animation
+	add(0, 2)
+	add(0, 2)
+	add(0, 2)
+	add(0, 1)
+	add(0, 1) // 16 bits
+	add(3, 2)
+	add(15, 6)
+	add(0, 1)
+	add(2, 2) // three channels
+	add(1, 4)
+	add(0, 1) // a spot colour with a name
+	add(2, 2)
+	add(0, 4)
+	add(0, 1)
+	add(0, 2)
+	add(0, 2)
+	add(1, 2)
+	add(2, 4)
+	add('a', 8)
+	add('b', 8)
+	add(0, 64)
+	add(1, 1) // alpha
+	add(0, 1) // a filter
+	add(2, 2)
+	add(3, 4)
+	add(0, 1)
+	add(0, 2)
+	add(0, 2)
+	add(0, 2)
+	add(2, 2)
+	add(0, 4)
+	add(1, 1) // XYB
+	add(1, 1) // sRGB
+	add(0, 16)
+	return b
+}
+
+// boxed puts a codestream into the boxes of a file, behind metadata.
+func boxed(kind string, body []byte) []byte {
+	b := []byte("\x00\x00\x00\x0cJXL \r\n\x87\n\x00\x00\x00\x14ftypjxl \x00\x00\x00\x00jxl ")
+	for _, one := range []struct {
+		kind string
+		body []byte
+	}{{"Exif", []byte("\x00\x00\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00")}, {kind, body}} {
+		b = binary.BigEndian.AppendUint32(b, uint32(8+len(one.body)))
+		b = append(append(b, one.kind...), one.body...)
+	}
+	return b
 }
 
 // read reads the header of bytes.
@@ -108,6 +196,11 @@ func TestWhatHeadersSay(t *testing.T) {
 		"exact":  {Format: "webp", Bands: 4, Alpha: true},
 		"large":  {Format: "webp", Bands: 4, Alpha: true, Frames: 2},
 		"avif":   {Format: "avif", Bands: 4, Alpha: true},
+		"jxl":    {Format: "jxl", Bands: 4, Alpha: true, Depth: 16, Profile: engine.ProfileSRGB},
+		"upset":  {Format: "jxl", Bands: 4, Alpha: true, Depth: 16, Profile: engine.ProfileSRGB},
+		"boxed":  {Format: "jxl", Bands: 4, Alpha: true, Depth: 16, Profile: engine.ProfileSRGB},
+		"parts":  {Format: "jxl", Bands: 4, Alpha: true, Depth: 16, Profile: engine.ProfileSRGB},
+		"svg":    {Format: "svg", Bands: 4, Alpha: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want.Width, want.Height, want.Orientation = 64, 48, 1
@@ -127,6 +220,27 @@ func TestNoMoreFramesAreCountedThanWereAskedAfter(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, min(n, most+1), got.Frames)
 		}
+	}
+}
+
+func TestWhatIsNotInAPicture(t *testing.T) {
+	got, err := read(samples(t)["boxed"])
+	require.NoError(t, err)
+	require.True(t, got.Moving)
+	require.NotNil(t, got.EXIF.Fields)
+	require.Equal(t, 1, got.Orientation, "decoders set a JPEG XL upright, by its codestream")
+	got, err = read([]byte(`<svg width="10.5" height="1in"/>`))
+	require.NoError(t, err)
+	require.Equal(t, [2]float64{10.5, 96}, got.Drawn)
+	require.Equal(t, [2]int{11, 96}, [2]int{got.Width, got.Height})
+	for text, says := range map[string]string{
+		`<svg/>`:        "it says no size",
+		`<svg width="5`: "its beginning is damaged",
+		`<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]><svg width="1" height="1">&a;</svg>`: "it declares entities",
+	} {
+		_, err := read([]byte(text))
+		require.ErrorContains(t, err, says)
+		require.Equal(t, fault.Unprocessable, fault.KindOf(err))
 	}
 }
 
