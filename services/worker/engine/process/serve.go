@@ -18,7 +18,9 @@ import (
 // sense is an end.
 //
 // Whatever e has to load must be loaded before: from the greeting on, the process
-// opens no file but results. The greeting tells about. All results go into the folder that the parent has
+// opens no file but results, and what lies in the folders that e names where it has
+// a method ReadsFrom() []string. The greeting tells about. All results go into the
+// folder that the parent has
 // made for this child. The wall clock is the parent's: a job's own WallTime is not
 // looked at here unless the engine does.
 func Serve(ctx context.Context, line *Line, e engine.Engine, about About) error {
@@ -38,6 +40,10 @@ func Serve(ctx context.Context, line *Line, e engine.Engine, about About) error 
 	return err
 }
 
+// reader is an engine whose libraries read files of the system while they work:
+// those of fonts, as a rule. It names their folders.
+type reader interface{ ReadsFrom() []string }
+
 // server is a child at work.
 type server struct {
 	line   *Line
@@ -56,6 +62,9 @@ func (s *server) greet() error {
 		return fmt.Errorf("the parent speaks protocol %d, not %d", first.Protocol, protocol)
 	}
 	s.dir = first.Dir
+	if r, ok := s.engine.(reader); ok {
+		first.Sandbox.Read = r.ReadsFrom()
+	}
 	if err := writeFrame(s.line.out, hello{protocol, sandbox.Enter(first.Sandbox), s.about}); err != nil {
 		return fmt.Errorf("greet: %w", err)
 	}

@@ -7,8 +7,8 @@
 //
 //   - no_new_privs: no program that is run later gains rights.
 //   - Landlock: of all files, only those in one folder may be made and written;
-//     none may be opened for reading, listed, renamed, linked, removed or run. TCP
-//     needs ABI 4, signals to and abstract sockets of others ABI 6.
+//     none may be opened for reading, listed, renamed, linked, removed or run. An
+//     engine that draws text may read the folders of fonts. TCP needs ABI 4, signals to and abstract sockets of others ABI 6.
 //   - seccomp: the system calls of a decoder are allowed by a list, anything else
 //     fails. What only an intruder does (run a program, start a process, open a
 //     socket, trace, mount, signal others) ends the process at once.

@@ -28,7 +28,7 @@ func Enter(cfg Config) []State {
 		return append(states, without(firstOfWalls, "switched off")...)
 	}
 	states = append(states, state(NoNewPrivs, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
-	states = append(states, restrictFiles(cfg.Dir)...)
+	states = append(states, restrictFiles(cfg.Dir, cfg.Read)...)
 	return append(states,
 		state(Undumpable, unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)),
 		state(Seccomp, loadFilter()))
@@ -41,10 +41,11 @@ func state(f Feature, err error) State {
 	return State{Feature: f, Active: true}
 }
 
-// restrictFiles leaves to the process the making and writing of files in dir.
+// restrictFiles leaves to the process the making and writing of files in dir, and
+// the reading of what lies in the folders of read.
 // Descriptors that are open already go on as before. To let an engine read in its
 // folder would let it read what it wrote for somebody else.
-func restrictFiles(dir string) []State {
+func restrictFiles(dir string, read []string) []State {
 	abi, err := ll.LandlockGetABIVersion()
 	if err != nil {
 		why := "not in this kernel, or not allowed here: " + err.Error()
@@ -53,6 +54,9 @@ func restrictFiles(dir string) []State {
 	var rules []landlock.Rule
 	if dir != "" {
 		rules = append(rules, landlock.PathAccess(ll.AccessFSWriteFile|ll.AccessFSMakeReg|ll.AccessFSTruncate, dir))
+	}
+	if len(read) > 0 {
+		rules = append(rules, landlock.PathAccess(ll.AccessFSReadFile|ll.AccessFSReadDir, read...).IgnoreIfMissing())
 	}
 	err = landlock.V10.BestEffort().Restrict(rules...)
 	at := func(f Feature, least int) State {

@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 func enter(what *string, own string) []State {
 	if alone, ok := strings.CutPrefix(*what, "landlock: "); ok {
 		*what = alone
-		return restrictFiles(own)
+		return restrictFiles(own, nil)
 	}
 	return Enter(Config{Dir: own, MemoryBytes: 512 << 20, FileBytes: 1 << 20, LimitsOnly: *what == "limits only"})
 }

@@ -9,6 +9,9 @@ import (
 type Config struct {
 	// Dir is the folder in which files may be made and written; none if empty.
 	Dir string `json:"dir,omitempty"`
+	// Read are folders whose files may be read, with all below them, such as those
+	// of fonts; those that there are not are passed over. None if empty.
+	Read []string `json:"read,omitempty"`
 	// MemoryBytes is the most private memory that may be mapped; 0 sets no limit.
 	MemoryBytes int64 `json:"memoryBytes,omitempty"`
 	// FileBytes is the most that a file may grow to; 0 sets no limit.
