@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	line, err := process.Parent()
 	if err == nil {
 		var e *native.Engine
-		if e, err = native.New(); err == nil {
+		if e, err = native.New(switched()...); err == nil {
 			err = process.Serve(context.Background(), line, e, process.About{})
 		}
 	}
@@ -39,11 +39,11 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func newPool(t testing.TB) engine.Engine {
+func newPool(t testing.TB, env ...string) engine.Engine {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	pool, err := process.New(process.Config{
-		Command: []string{self}, Env: []string{asEngine + "=1"}, Size: 2, MemoryBytes: 1 << 30,
+		Command: []string{self}, Env: append(env, asEngine+"=1"), Size: 2, MemoryBytes: 1 << 30,
 	}, process.Deps{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"imagemill/internal/sniff"
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/imaging"
 	"imagemill/services/worker/engine/plan"
@@ -25,29 +26,36 @@ type Engine struct {
 	can  engine.Abilities
 }
 
-// New starts libvips and makes an engine. It fails as vips.New does.
-func New() (*Engine, error) {
-	v, err := vips.New()
+// New starts libvips and makes an engine that reads, beside the usual formats,
+// those that are named, of vips.Switched. It fails as vips.New does.
+func New(on ...sniff.Format) (*Engine, error) {
+	v, err := vips.New(on...)
 	if err != nil {
 		return nil, err
 	}
-	can, err := Abilities()
+	can, err := Abilities(on...)
 	if err != nil {
 		return nil, err
 	}
 	return &Engine{vips: v, tiny: imaging.New(), can: can}, nil
 }
 
-// Abilities is what the engine can do with the libvips that is loaded. It
-// starts libvips, and fails as vips.New does.
-func Abilities() (engine.Abilities, error) {
-	can, err := vips.Abilities()
+// ReadsFrom is vips.Engine.ReadsFrom.
+func (e *Engine) ReadsFrom() []string { return e.vips.ReadsFrom() }
+
+// Abilities is what the engine can do with the libvips that is loaded, with those
+// formats that are named. It starts libvips, and fails as vips.New does.
+func Abilities(on ...sniff.Format) (engine.Abilities, error) {
+	can, err := vips.Abilities(on...)
 	can.Engine, can.Fast = Name, true
 	return can, err
 }
 
 // Render implements engine.Engine.
 func (e *Engine) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
+	if report, ok, err := vips.ByPage(ctx, job, e.Render); ok {
+		return report, err
+	}
 	begun := time.Now()
 	defer func() { trim(time.Since(begun)) }()
 	var report engine.Report

@@ -15,6 +15,7 @@ import (
 //	          as decoders give it: those of its planes for a JPEG that stays in
 //	          planes, else of its bands, three of which take the place of four
 //	          outside of JPEG. All frames count only where an animation is kept
+//	          A drawing has 4 bytes a pixel, in all sizes in which it is rendered
 //	passes  = what a decoder holds beside that of a picture stored in several
 //	          passes: 4 bytes for each coefficient of a progressive JPEG, at full
 //	          size, and half of decoded for others
@@ -76,6 +77,8 @@ func decoded(p Plan, original engine.Picture, planes bool) int64 {
 	switch {
 	case original.Format == "jpeg" && planes:
 		return area * samples(original) / 2
+	case draws(original.Format):
+		return p.drawn(original) * pixel
 	case bands < 1 || bands == 2 || bands == 3 && original.Format != "jpeg":
 		bands = 4
 	}

@@ -13,7 +13,8 @@ const Original = -1
 type Plan struct {
 	// Shrink is 1, 2, 4 or 8: the original is decoded at 1/Shrink of its size.
 	Shrink int `json:"shrink"`
-	// Width and Height are the size as decoded, in the stored orientation.
+	// Width and Height are the size as decoded, in the stored orientation. A drawing
+	// is decoded in the size that is needed.
 	Width  int `json:"width"`
 	Height int `json:"height"`
 	// Steps are the renditions in the order in which they are made: every
@@ -31,6 +32,9 @@ type Step struct {
 	// From is Original, or the index in the pipeline of the rendition whose
 	// picture after its first resize this one continues from.
 	From int `json:"from"`
+	// Scale is, of a drawing (SVG, PDF), how many times its own size it is rendered
+	// for this rendition; 0 for other originals.
+	Scale float64 `json:"scale,omitempty"`
 	// Fast says that the fast path makes it.
 	Fast bool `json:"fast"`
 	// Why says in words why it is not Fast; empty when it is.
@@ -60,6 +64,9 @@ func Make(p pipeline.Pipeline, original engine.Picture, can engine.Abilities) (P
 	}
 	out := Plan{Shrink: shrink(shapes, original, can), Steps: order(shapes, original, can)}
 	out.Width, out.Height = shrunk(original.Width, out.Shrink), shrunk(original.Height, out.Shrink)
+	if draws(original.Format) {
+		out.draw(shapes, original)
+	}
 	out.Memory = memory(out, shapes, original, can)
 	return out, nil
 }

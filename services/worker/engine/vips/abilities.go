@@ -3,6 +3,7 @@
 package vips
 
 import (
+	"slices"
 	"strings"
 
 	"imagemill/internal/sniff"
@@ -12,35 +13,43 @@ import (
 
 // readOrder is the order in which formats are named to users.
 var readOrder = []sniff.Format{
-	sniff.JPEG, sniff.PNG, sniff.GIF, sniff.WebP, sniff.AVIF, sniff.HEIC, sniff.TIFF, sniff.BMP,
+	sniff.JPEG, sniff.PNG, sniff.GIF, sniff.WebP, sniff.AVIF, sniff.HEIC, sniff.TIFF, sniff.BMP, sniff.JXL, sniff.SVG, sniff.PDF,
 }
 
 // readable reports whether originals of a format are decoded here. What the
-// loaded libvips calls untrusted is not.
-func readable(f sniff.Format) bool {
+// loaded libvips calls untrusted is only where it is among those switched on.
+func readable(f sniff.Format, on []sniff.Format) bool {
 	if f == sniff.BMP {
 		return true
 	}
 	loader, ok := loaders[f]
-	return ok && known(loader.operation) && (f != sniff.AVIF || warm().reads)
+	if !ok || loader.class != "" && !slices.Contains(on, f) {
+		return false
+	}
+	return known(loader.operation) && (f != sniff.AVIF || warm().reads)
 }
 
 // readableNames lists what is readable, for messages.
-func readableNames() string {
-	var names []string
-	for _, f := range readOrder {
-		if readable(f) {
-			names = append(names, f.Name())
-		}
+func readableNames(can engine.Abilities) string {
+	names := make([]string, len(can.In))
+	for i, f := range can.In {
+		names[i] = sniff.Format(f).Name()
 	}
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
-// Abilities is what the loaded libvips can do here. It starts libvips, and
-// fails as New does.
-func Abilities() (engine.Abilities, error) {
+// Switched lists the formats that are read only where they are switched on: their
+// decoders are large, and libvips calls them untrusted.
+func Switched() []sniff.Format { return []sniff.Format{sniff.SVG, sniff.PDF, sniff.JXL} }
+
+// Abilities is what the loaded libvips can do here, with those formats switched on
+// that are named. It starts libvips, and fails as New does.
+func Abilities(on ...sniff.Format) (engine.Abilities, error) {
 	if err := start(); err != nil {
+		return engine.Abilities{}, err
+	}
+	if err := allow(on); err != nil {
 		return engine.Abilities{}, err
 	}
 	can := engine.Abilities{
@@ -48,7 +57,7 @@ func Abilities() (engine.Abilities, error) {
 		Animation: true, Profiles: true, Metadata: true,
 	}
 	for _, f := range readOrder {
-		if readable(f) {
+		if readable(f, on) {
 			can.In = append(can.In, string(f))
 		}
 	}

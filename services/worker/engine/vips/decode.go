@@ -25,6 +25,13 @@ type decoding struct {
 	frame   int  // all of them, one below the other, when whole
 	whole   bool // an animation is kept
 	profile pipeline.Profile
+	scale   float64 // of a drawing: how many times its own size it is rendered; 0 for others
+}
+
+// drawn is the decoding at a scale, 0 for pictures that have none.
+func (d decoding) drawn(scale float64) decoding {
+	d.scale = scale
+	return d
 }
 
 // decodingOf is how a rendition wants the original. Only JPEG and WebP can be
@@ -89,6 +96,12 @@ func (o *Original) fresh(s *scope, d decoding) (ref, error) {
 func (s *scope) decode(src *source, d decoding) (ref, error) {
 	if _, ok := inGo[src.format]; ok && d.frame == 0 && !d.whole {
 		return s.simple(src)
+	}
+	if draws(src.format) {
+		return s.draw(src, d)
+	}
+	if src.Moving && (d.whole || d.frame > 0) {
+		return nil, fault.New(fault.Unsupported, "of an animated JPEG XL only the first frame can be read here")
 	}
 	how := loading{shrink: d.shrink, page: d.frame, pages: 1, stream: true}
 	if d.whole {

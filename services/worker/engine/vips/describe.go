@@ -28,8 +28,11 @@ func (o *Original) Facts(want []pipeline.Facet) (*engine.Facts, error) {
 func (o *Original) small() (image.Image, error) {
 	r := pipeline.Rendition{}
 	from := o.decodingOf(r, o.leastShrink())
+	if draws(o.src.format) {
+		from.scale = min(1, float64(facts.Side)/float64(max(o.src.Width, o.src.Height)))
+	}
 	for d := range o.decoded {
-		if like := o.decodingOf(r, d.shrink); d == like {
+		if like := o.decodingOf(r, d.shrink).drawn(d.scale); d == like {
 			from = d
 		}
 	}

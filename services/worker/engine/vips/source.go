@@ -23,6 +23,10 @@ import (
 // source is an original of which only the header has been read.
 type source struct {
 	header.Info
+	// page is the one that Info is of, for a PDF.
+	page int
+	// unit is the size of a drawing in pixels that the library gives it at scale 1.
+	unit   [2]float64
 	file   *os.File
 	close  func()
 	format sniff.Format
@@ -31,11 +35,11 @@ type source struct {
 
 // open takes what [engine.Job.Original] or [engine.Job.Asset] gave, reads the
 // header, without libvips, and holds it to the limits. The caller closes it.
-func open(file *os.File, done func(), err error, limits engine.Limits) (*source, error) {
+func open(file *os.File, done func(), err error, how reading) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := read(file, limits)
+	src, err := read(file, how)
 	if err != nil {
 		done()
 		return nil, err
@@ -44,33 +48,48 @@ func open(file *os.File, done func(), err error, limits engine.Limits) (*source,
 	return src, nil
 }
 
-func read(file *os.File, limits engine.Limits) (*source, error) {
+// reading is how an original is opened.
+type reading struct {
+	limits engine.Limits
+	can    engine.Abilities
+	page   int // of a document
+}
+
+func read(file *os.File, how reading) (*source, error) {
 	stat, err := file.Stat()
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "the original cannot be read now", fmt.Errorf("stat original: %w", err))
 	}
-	info, err := header.Read(file, stat.Size(), limits.Frames)
-	src := &source{Info: info, file: file, format: sniff.Format(info.Format), limits: limits}
+	info, err := header.Read(file, stat.Size(), how.limits.Frames)
+	src := &source{Info: info, file: file, format: sniff.Format(info.Format), limits: how.limits, page: how.page}
 	switch {
 	case fault.Is(err, fault.Unavailable):
 		return nil, err
-	case !readable(src.format):
-		return nil, unreadable(stat.Size(), src.format)
-	case err != nil:
-		return nil, err
+	case !how.can.Reads(info.Format):
+		return nil, unreadable(stat.Size(), src.format, how.can)
+	case src.format == sniff.PDF:
+		err = src.measure()
+	case src.format == sniff.SVG && err == nil:
+		err = embedded(file, stat.Size(), how.limits)
 	}
-	return src, limits.CheckInput(src.format.Name(), src.Picture)
+	if err == nil {
+		err = how.limits.CheckInput(src.format.Name(), src.Picture)
+	}
+	if err == nil && src.format == sniff.SVG {
+		err = src.measure()
+	}
+	return src, err
 }
 
 // unreadable is the failure of a file in a format that is not decoded here.
-func unreadable(size int64, f sniff.Format) error {
+func unreadable(size int64, f sniff.Format, can engine.Abilities) error {
 	if size == 0 {
 		return fault.New(fault.Unsupported, "the file is empty")
 	}
 	if f == sniff.Unknown {
-		return fault.Newf(fault.Unsupported, "the file is not a picture that is known here; %s are", readableNames())
+		return fault.Newf(fault.Unsupported, "the file is not a picture that is known here; %s are", readableNames(can))
 	}
-	return fault.Newf(fault.Unsupported, "%s cannot be read here; %s can", f.Name(), readableNames())
+	return fault.Newf(fault.Unsupported, "%s cannot be read here; %s can", f.Name(), readableNames(can))
 }
 
 // inGo are the formats whose single pictures are decoded in Go: BMP because

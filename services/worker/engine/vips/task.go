@@ -101,7 +101,7 @@ func (t *task) operations(m ref, at int, sizes pipeline.Plan) (ref, error) {
 func (t *task) checked(m ref, sizes pipeline.Plan, i, first int) (pipeline.Plan, error) {
 	to, w, h := sizes[i+1], width(m), height(m)
 	switch {
-	case i < first && t.wants.shrink > 1: // cut out of what was decoded smaller
+	case i < first && (t.wants.shrink > 1 || t.wants.scale > 0): // cut out of what was decoded in another size
 		return sizes, nil
 	case w == to.Width && h == to.Height:
 		return sizes, nil

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"imagemill/internal/sniff"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/plan"
@@ -22,19 +23,37 @@ type Engine struct {
 	mu  sync.Mutex // one picture at a time: libvips has one text for all errors
 }
 
-// New starts libvips and makes an engine. It fails when the libvips that was
-// loaded is older than 8.13.
-func New() (*Engine, error) {
-	can, err := Abilities()
+// New starts libvips and makes an engine that reads, beside the usual formats,
+// those of [Switched] that are named. It fails when the libvips that was loaded is
+// older than 8.13, or has no decoder for one of them.
+func New(on ...sniff.Format) (*Engine, error) {
+	can, err := Abilities(on...)
 	if err != nil {
 		return nil, err
 	}
+	if len(on) > 0 {
+		rehearse(can)
+	}
 	return &Engine{can: can}, nil
+}
+
+// ReadsFrom lists the folders of the system in which the libraries beneath look
+// for fonts and the like while they draw; none without SVG and PDF.
+func (e *Engine) ReadsFrom() []string {
+	if !e.can.Reads(string(sniff.SVG)) && !e.can.Reads(string(sniff.PDF)) {
+		return nil
+	}
+	return []string{
+		"/etc/fonts", "/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/fontconfig", "/var/cache/fontconfig", "/usr/share/poppler",
+	}
 }
 
 // Render implements engine.Engine. It looks at ctx and the wall time between
 // steps only; a single step is not interrupted.
 func (e *Engine) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
+	if report, ok, err := ByPage(ctx, job, e.Render); ok {
+		return report, err
+	}
 	begun := time.Now()
 	report := engine.Report{Engine: Name}
 	err := e.Open(ctx, job, func(ctx context.Context, o *Original) error {
@@ -74,7 +93,7 @@ func (e *Engine) Open(ctx context.Context, job engine.Job, use func(context.Cont
 		return err
 	}
 	file, done, err := job.Original()
-	src, err := open(file, done, err, limits)
+	src, err := open(file, done, err, reading{limits: limits, can: e.can, page: job.Pipeline.Renditions[0].Frame})
 	if err != nil {
 		return err
 	}
@@ -86,7 +105,7 @@ func (e *Engine) Open(ctx context.Context, job engine.Job, use func(context.Cont
 		return err
 	}
 	return onThread(func() error {
-		o := &Original{job: job, src: src, limits: limits, decoded: map[decoding]ref{}, middle: map[int]middle{}, marks: map[pipeline.Asset]ref{}}
+		o := &Original{job: job, src: src, can: e.can, limits: limits, decoded: map[decoding]ref{}, middle: map[int]middle{}, marks: map[pipeline.Asset]ref{}}
 		defer o.scope.close()
 		return use(ctx, o)
 	})
@@ -96,6 +115,7 @@ func (e *Engine) Open(ctx context.Context, job engine.Job, use func(context.Cont
 type Original struct {
 	job     engine.Job
 	src     *source
+	can     engine.Abilities
 	limits  engine.Limits
 	scope   scope                  // lives as long as the original is open
 	decoded map[decoding]ref       // what renditions start from
@@ -128,7 +148,7 @@ func (o *Original) Render(ctx context.Context, p plan.Plan, steps []plan.Step) (
 	for _, s := range steps {
 		r := o.job.Pipeline.Renditions[s.Rendition]
 		t := task{
-			Original: o, ctx: ctx, r: r, step: s, wants: o.decodingOf(r, p.Shrink),
+			Original: o, ctx: ctx, r: r, step: s, wants: o.decodingOf(r, p.Shrink).drawn(s.Scale),
 			alone: roots == 1, continued: continued[s.Rendition], choices: map[int]area{},
 		}
 		var err error

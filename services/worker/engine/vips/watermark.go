@@ -54,7 +54,7 @@ func (o *Original) mark(a pipeline.Asset) (ref, error) {
 
 func (o *Original) decodeMark(key string) (ref, error) {
 	file, done, err := o.job.Asset(key)
-	src, err := open(file, done, err, o.limits)
+	src, err := open(file, done, err, reading{limits: o.limits, can: o.can})
 	if err != nil {
 		return nil, err
 	}

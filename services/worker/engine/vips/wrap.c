@@ -65,6 +65,8 @@ int mill_known(const char *nickname) {
 	return !blocked;
 }
 
+void mill_allow(const char *class) { vips_operation_block_set(class, FALSE); }
+
 static int load(int format, VipsSource *from, int shrink, double scale, int page, int pages, VipsAccess access, VipsImage **out) {
 	switch (format) {
 	case IM_JPEG:
@@ -81,6 +83,13 @@ static int load(int format, VipsSource *from, int shrink, double scale, int page
 		if (page == 0) // the picture that the file calls its primary one
 			return vips_heifload_source(from, out, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 		return vips_heifload_source(from, out, "page", page, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+	case IM_JXL:
+		return vips_jxlload_source(from, out, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+	case IM_SVG:
+		// It is read from a stream that has no place: what it refers to is nowhere.
+		return vips_svgload_source(from, out, "dpi", 96.0, "scale", scale, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+	case IM_PDF:
+		return vips_pdfload_source(from, out, "page", page, "scale", scale, "access", access, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
 	}
 	vips_error("imagemill", "there is no loader %d", format);
 	return -1;

@@ -1,7 +1,7 @@
 #include <vips/vips.h>
 
 // The formats that mill_load and mill_save know.
-enum { IM_JPEG, IM_PNG, IM_WEBP, IM_GIF, IM_TIFF, IM_HEIF, IM_JXL };
+enum { IM_JPEG, IM_PNG, IM_WEBP, IM_GIF, IM_TIFF, IM_HEIF, IM_JXL, IM_SVG, IM_PDF };
 
 // What one result is written as; which fields count depends on the format.
 typedef struct {
@@ -24,6 +24,7 @@ int mill_start(void);
 void mill_forget(void);
 char *mill_said(void);
 int mill_known(const char *nickname);
+void mill_allow(const char *class);
 
 int mill_load(int format, int fd, int shrink, double scale, int page, int pages, int sequential, VipsImage **out);
 int mill_load_buffer(int format, const void *buffer, size_t size, VipsImage **out);
