@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"imagemill/cmd/internal/engines"
 	"imagemill/internal/release"
@@ -23,10 +24,14 @@ func enginePool(cfg worker.Config) (process.Config, engine.Abilities, error) {
 		return process.Config{}, engine.Abilities{}, fmt.Errorf("find own program for engines: %w", err)
 	}
 	program := engineProgram(cfg, self)
-	pool := cfg.EnginePool(program, "engine", "--engine", cfg.Engine)
+	command := []string{program, "engine", "--engine", cfg.Engine}
+	if len(cfg.Inputs) > 0 {
+		command = append(command, "--inputs", strings.Join(cfg.Inputs, ","))
+	}
+	pool := cfg.EnginePool(command...)
 	pool.Version = release.Version()
 	if program == self {
-		_, can, err := engines.New(cfg.Engine)
+		_, can, err := engines.New(cfg.Engine, cfg.Inputs...)
 		return pool, can, inSetting("IMAGEMILL_WORKER_ENGINE", err)
 	}
 	about, err := process.Ask(pool)

@@ -37,6 +37,7 @@ type explanation struct {
 // it reads the header only.
 func explainCommand() *cobra.Command {
 	var file, query string
+	cfg := worker.DefaultConfig()
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "explain [--pipeline FILE | --query QUERY] PICTURE", Args: cobra.ExactArgs(1),
@@ -50,7 +51,7 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, can, err := enginePool(worker.DefaultConfig())
+			_, can, err := enginePool(cfg)
 			if err != nil {
 				return err
 			}
@@ -68,6 +69,7 @@ func explainCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&file, "pipeline", "", "file with a pipeline as JSON; - for standard input")
 	cmd.Flags().StringVar(&query, "query", "", "a pipeline as query parameters, such as width=800&format=webp")
+	cmd.Flags().StringSliceVar(&cfg.Inputs, "inputs", nil, "further formats that the engine reads: svg, pdf, jxl")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "tell it as JSON")
 	cmd.MarkFlagsMutuallyExclusive("pipeline", "query")
 	return cmd

@@ -17,6 +17,7 @@ type Config struct {
 	Serve serve.Config
 
 	Engine     string        `env:"ENGINE" help:"auto: native where it is at hand; imaging: pure Go; native: libvips and libjpeg-turbo"`
+	Inputs     []string      `env:"INPUTS" help:"further formats of originals that the native engine reads, of svg, pdf and jxl, where its libvips can; empty: none"`
 	Program    string        `env:"ENGINE_PROGRAM" help:"program that engine processes run, of the same build; empty: imagemill-engine beside this program where that is needed and there, else this program"`
 	Engines    int           `env:"ENGINES" help:"engine processes, and so images rendered at once; 0: one per core"`
 	InFlight   int           `env:"IN_FLIGHT" help:"most tasks in hand, those that are fetched and stored included; 0: 32 per engine"`
@@ -58,6 +59,11 @@ func (c Config) Validate() error {
 	errs := []error{c.Serve.Validate()}
 	if c.Engine != EngineAuto && c.Engine != EngineImaging && c.Engine != EngineNative {
 		errs = append(errs, fmt.Errorf("ENGINE: %q is not auto, imaging or native", c.Engine))
+	}
+	for _, f := range c.Inputs {
+		if f != "svg" && f != "pdf" && f != "jxl" {
+			errs = append(errs, fmt.Errorf("INPUTS: %q is not svg, pdf or jxl; the other formats are read without being named", f))
+		}
 	}
 	if c.Engines < 0 || c.Engines > 1024 {
 		errs = append(errs, fmt.Errorf("ENGINES: %d is outside 0 to 1024", c.Engines))

@@ -16,11 +16,11 @@ import (
 // again has been thrown away. For large pictures it makes no difference.
 const slack = 8 << 20
 
-// Command is the child process of a worker, `engine --engine KIND`. Whatever an
+// Command is the child process of a worker, `engine --engine KIND --inputs FORMATS`. Whatever an
 // engine loads, it loads when it is made: Serve goes into the sandbox before the
 // first picture.
 func Command() *cobra.Command {
-	kind := engine.KindAuto
+	kind, inputs := engine.KindAuto, []string(nil)
 	cmd := &cobra.Command{
 		Use: "engine", Hidden: true, Args: cobra.NoArgs,
 		Short: "Render pictures for a worker that has started this process",
@@ -29,7 +29,7 @@ func Command() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, can, err := New(kind)
+			e, can, err := New(kind, inputs...)
 			if err != nil {
 				return err
 			}
@@ -41,5 +41,6 @@ func Command() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&kind, "engine", kind, "auto, imaging or native")
+	cmd.Flags().StringSliceVar(&inputs, "inputs", nil, "further formats of originals: svg, pdf, jxl")
 	return cmd
 }

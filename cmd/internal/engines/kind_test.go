@@ -26,6 +26,13 @@ func TestEngineOfAKind(t *testing.T) {
 	} else {
 		require.ErrorContains(t, err, "-tags vips")
 	}
+	_, _, err = engines.New(engine.KindImaging, "svg", "pdf")
+	require.ErrorContains(t, err, "INPUTS: svg, pdf can be read by the native engine only")
+	_, _, err = engines.New(engine.KindAuto, "psd")
+	require.ErrorContains(t, err, "INPUTS: ")
+	_, can, err = engines.New(engine.KindAuto)
+	require.NoError(t, err)
+	require.False(t, can.Reads("svg") || can.Reads("pdf") || can.Reads("jxl"), "they are off by default")
 	_, _, err = engines.New("magick")
 	require.ErrorContains(t, err, "auto, imaging or native")
 }

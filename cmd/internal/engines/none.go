@@ -12,7 +12,7 @@ import (
 const Native = false
 
 // newNative says how a program with the native engine is built.
-func newNative() (engine.Engine, engine.Abilities, error) {
+func newNative(...string) (engine.Engine, engine.Abilities, error) {
 	return nil, engine.Abilities{}, errors.New("--engine: native is not part of this program; build cmd/imagemill-engine with cgo, libvips " +
 		"and -tags vips, and put it beside imagemill, or choose imaging")
 }
