@@ -1,10 +1,9 @@
 package engine
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/fault"
 	"imagemill/internal/sniff"
 	"imagemill/pkg/pipeline"
@@ -30,6 +29,11 @@ type Abilities struct {
 	Profiles bool `json:"profiles,omitempty"`
 	// Metadata says that it can carry metadata over.
 	Metadata bool `json:"metadata,omitempty"`
+	// Progressive, FullChroma and Lossless say that it writes progressive JPEG, chroma
+	// 4:4:4 when asked to, and the lossless way of formats that have both.
+	Progressive bool `json:"progressive,omitempty"`
+	FullChroma  bool `json:"fullChroma,omitempty"`
+	Lossless    bool `json:"lossless,omitempty"`
 	// Fast says that it has the fast path for JPEG.
 	Fast bool `json:"fast,omitempty"`
 	// Collected says that its memory is given back by a garbage collector, some
@@ -54,35 +58,28 @@ func (a Abilities) Shrink(format string) bool { return slices.Contains(a.Shrinks
 // Check refuses a valid pipeline that asks for what the engine cannot do. Its
 // error is Unsupported, with the path of the field and what is allowed.
 func (a Abilities) Check(p pipeline.Pipeline) error {
-	for i, r := range p.Renditions {
-		if field, why := a.lacks(r); field != "" {
-			return fault.New(fault.Unsupported, why).WithField(fmt.Sprintf("renditions[%d].%s", i, field))
+	return ability.Check(fault.Unsupported, p, sniff.Unknown, a.Set())
+}
+
+// Set is what the engine can do as it is announced to other services.
+func (a Abilities) Set() ability.Set {
+	var s ability.Set
+	for _, f := range a.In {
+		s |= ability.Reading(sniff.Format(f))
+	}
+	for _, f := range a.Out {
+		s |= ability.Writing(f)
+	}
+	for _, one := range []struct {
+		has bool
+		set ability.Set
+	}{
+		{a.Animation, ability.Animation}, {a.Profiles, ability.Profiles}, {a.Metadata, ability.Metadata},
+		{a.Progressive, ability.Progressive}, {a.FullChroma, ability.FullChroma}, {a.Lossless, ability.Lossless},
+	} {
+		if one.has {
+			s |= one.set
 		}
 	}
-	return nil
-}
-
-// lacks names the first field of a rendition that asks for too much, and why;
-// empty when there is none.
-func (a Abilities) lacks(r pipeline.Rendition) (field, why string) {
-	switch {
-	case !a.Has(r.Format):
-		return "format", fmt.Sprintf("%s cannot be written here; %s can", sniff.Format(r.Format).Name(), a.outNames())
-	case r.Animated && !a.Animation:
-		return "animated", "animations cannot be kept here; leave it out for a still picture"
-	case r.Profile != pipeline.SRGB && !a.Profiles:
-		return "profile", "colour profiles cannot be written here; leave it out for srgb"
-	case r.Metadata != pipeline.Strip && !a.Metadata:
-		return "metadata", "metadata cannot be kept here; leave it out to strip it"
-	}
-	return "", ""
-}
-
-// outNames lists the formats that are written, for messages.
-func (a Abilities) outNames() string {
-	names := make([]string, len(a.Out))
-	for i, f := range a.Out {
-		names[i] = sniff.Format(f).Name()
-	}
-	return strings.Join(names, ", ")
+	return s
 }

@@ -32,7 +32,7 @@ type work struct {
 
 // load checks the original and decodes it.
 func load(ctx context.Context, job engine.Job, limits engine.Limits) (*work, error) {
-	if err := refused(job.Pipeline); err != nil {
+	if err := Abilities().Check(job.Pipeline); err != nil {
 		return nil, err
 	}
 	src, err := open(job, limits.Frames)

@@ -54,7 +54,7 @@ func Abilities(on ...sniff.Format) (engine.Abilities, error) {
 	}
 	can := engine.Abilities{
 		Engine: Name, Shrinks: []string{string(sniff.JPEG), string(sniff.WebP)},
-		Animation: true, Profiles: true, Metadata: true,
+		Animation: true, Profiles: true, Metadata: true, Progressive: true, FullChroma: true, Lossless: true,
 	}
 	for _, f := range readOrder {
 		if readable(f, on) {
