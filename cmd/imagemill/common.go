@@ -6,10 +6,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/events"
 	"imagemill/internal/neighbour"
 	"imagemill/internal/release"
@@ -71,6 +73,7 @@ type neighbours struct {
 	watch     *neighbour.Watch
 	metrics   *prometheus.Registry
 	settings  *settings.Set
+	fleet     *ability.Fleet // what workers can do; nil for services that need not know
 }
 
 // neighbours makes the registry and a client for the named services.
@@ -93,6 +96,12 @@ func (c *common) neighbours(token string, needs ...string) (*neighbours, error) 
 		settings: c.settings(metrics),
 		client:   &http.Client{Transport: serve.Outgoing(tr, token)},
 	}, nil
+}
+
+// followWorkers makes the service know what workers can do, once it runs.
+func (n *neighbours) followWorkers() *ability.Fleet {
+	n.fleet = ability.NewFleet(n.registry, time.Now)
+	return n.fleet
 }
 
 // missing names the neighbours that are not seen.
@@ -130,6 +139,9 @@ func together(n *neighbours, bus rungroup.Func, name string, run rungroup.Func) 
 		g.Add("neighbours", n.watch.Run)
 		g.Add("discovery", n.transport.Run)
 		g.Add("settings", n.followSettings)
+		if n.fleet != nil {
+			g.Add("workers", n.fleet.Run)
+		}
 	}
 	if bus != nil {
 		g.Add("events", bus)

@@ -203,7 +203,7 @@ func newFrontend(c common, cfg frontend.Config) (*frontend.Service, *neighbours,
 	svc, err := frontend.New(cfg, frontend.Deps{
 		Log: c.log, Instance: c.instance, Version: release.Version(), Registry: n.registry,
 		Master: imagemaster.NewClient("http://imagemaster", n.client), Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
-		Services: n.transport.Instances, Settings: n.settings,
+		Services: n.transport.Instances, Settings: n.settings, Engines: n.followWorkers().Engines,
 	})
 	return svc, n, err
 }

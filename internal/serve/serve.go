@@ -24,6 +24,8 @@ type App struct {
 	Log                        *slog.Logger
 	// Registry is where the server announces itself; nil announces nothing.
 	Registry discovery.Registry
+	// Tags are further facts that it announces, small ones; it may be nil.
+	Tags map[string]string
 	// Routes adds the service's own routes.
 	Routes func(e *echo.Echo)
 	// Ready names what the service still lacks; nil or an empty answer is ready.
@@ -213,7 +215,7 @@ func (s *Server) announce(ctx context.Context, url string) (withdraw func()) {
 		defer close(done)
 		in := discovery.Instance{
 			ID: s.app.Instance, Service: s.app.Service, URL: url,
-			Version: s.app.Version, Started: time.Now().UTC(),
+			Version: s.app.Version, Started: time.Now().UTC(), Tags: s.app.Tags,
 		}
 		err := s.app.Registry.Announce(actx, in, func() { s.app.Log.Info("announced", "url", url) })
 		if err != nil {

@@ -30,7 +30,7 @@ type Config struct {
 
 	InputPixels int64    `env:"INPUT_PIXELS" help:"most pixels of an original, refused from its header"`
 	Side        int      `env:"SIDE" help:"longest side of an original, in pixels"`
-	Inputs      []string `env:"INPUTS" help:"formats of originals that are taken in, by name; those that the workers can read"`
+	Inputs      []string `env:"INPUTS" help:"formats of originals that are taken in, by name, of those that the workers can read; auto: all of those"`
 	Presets     string   `env:"PRESETS" help:"JSON file with an object of presets by name, added to the built-in ones"`
 }
 
@@ -39,7 +39,7 @@ func DefaultConfig() Config {
 	return Config{
 		Serve: serve.DefaultConfig("127.0.0.1:8080"), MaxBody: 64 << 20, MaxUploads: 256,
 		BodyGrace: 10 * time.Second, BodyRate: 4 << 10, InputPixels: 50_000_000, Side: 16384,
-		Inputs: defaultInputs(),
+		Inputs: []string{inputsAuto},
 	}
 }
 

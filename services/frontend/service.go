@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/config"
 	"imagemill/internal/rungroup"
 	"imagemill/internal/serve"
@@ -23,6 +24,9 @@ type Deps struct {
 	Instance, Version string
 	Registry          discovery.Registry // announces this instance; may be nil
 	Master            imagemaster.Images
+	// Engines lists what the engines of the workers can do; it is nil, or gives
+	// nothing, where that is not known, and then nothing is refused for it.
+	Engines func() []ability.Set
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.
 	Missing func() []string
 	// Notices says what needs a look, for /readyz; may be nil.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/fault"
 	"imagemill/internal/serve"
 	"imagemill/internal/sniff"
@@ -90,8 +91,12 @@ func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
 		return imagemaster.Upload{}, fmt.Errorf("encode pipeline: %w", err)
 	}
 	buffered := bufio.NewReaderSize(body, lookAt(size))
-	contentType, err := s.inspect(buffered)
-	return imagemaster.Upload{Pipeline: doc, ContentType: contentType, Size: size, Body: buffered}, err
+	engines := s.engines()
+	format, err := s.inspect(buffered, engines)
+	if err == nil {
+		err = able(p, format, engines, len(query["pipeline"])+len(query["preset"]) == 0)
+	}
+	return imagemaster.Upload{Pipeline: doc, ContentType: format.MIME(), Size: size, Body: buffered}, err
 }
 
 // maxField bounds a form field beside the image.
@@ -208,7 +213,7 @@ func lookAt(size int64) int {
 
 // inspect looks at the first bytes without taking them: what the format is, and
 // where the header says so, how large the picture.
-func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
+func (s *Service) inspect(r *bufio.Reader, engines []ability.Set) (sniff.Format, error) {
 	prefix, err := r.Peek(r.Size())
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", formError(err)
@@ -217,8 +222,8 @@ func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
 		return "", fault.New(fault.Invalid, "the body is empty; send the bytes of an image")
 	}
 	format := sniff.Sniff(prefix)
-	if !slices.Contains(s.cfg.Inputs, string(format)) {
-		return "", s.unsupported(format)
+	if allowed := s.inputs(engines); !slices.Contains(allowed, format) {
+		return "", unsupported(format, allowed)
 	}
 	if info, ok := sniff.Header(prefix); ok {
 		pixels, side := s.live.pixels.Get(), s.live.side.Get()
@@ -227,18 +232,18 @@ func (s *Service) inspect(r *bufio.Reader) (contentType string, err error) {
 				info.Width, info.Height, pixels, side)
 		}
 	}
-	return format.MIME(), nil
+	return format, nil
 }
 
 // unsupported names what is taken in.
-func (s *Service) unsupported(f sniff.Format) error {
+func unsupported(f sniff.Format, allowed []sniff.Format) error {
 	what := "the bytes are those of no known image format"
 	if f != sniff.Unknown {
 		what = "the image is in the format " + f.Name() + ", which is not supported"
 	}
-	names := make([]string, len(s.cfg.Inputs))
-	for i, name := range s.cfg.Inputs {
-		names[i] = sniff.Format(name).Name()
+	names := make([]string, len(allowed))
+	for i, f := range allowed {
+		names[i] = f.Name()
 	}
 	return fault.Newf(fault.Unsupported, "%s; send one of: %s", what, strings.Join(names, ", "))
 }

@@ -13,7 +13,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/fault"
+	"imagemill/internal/sniff"
+	"imagemill/pkg/pipeline"
 )
 
 func TestRawUploadIsPassedOnWhole(t *testing.T) {
@@ -191,9 +194,39 @@ func TestInputsAreASetting(t *testing.T) {
 	assert.Contains(t, s.post("", testPNG(t)).problem(t, 415).Detail, "send one of: AVIF, PDF")
 	cfg := DefaultConfig()
 	cfg.Inputs = []string{"png", "doc"}
-	assert.ErrorContains(t, cfg.Validate(), `INPUTS: "doc" is no format; allowed are [jpeg png gif`)
+	assert.ErrorContains(t, cfg.Validate(), `INPUTS: "doc" is no format; allowed are auto, or of [jpeg png gif`)
 	cfg.Inputs = nil
 	assert.ErrorContains(t, cfg.Validate(), "INPUTS: is empty")
+}
+
+// What no worker's engine could carry out is refused at once, and says what could
+// be had; while nothing is known of any engine, nothing is.
+func TestWhatNoEngineCanDoIsRefused(t *testing.T) {
+	plain := ability.Reading(sniff.PNG) | ability.Reading(sniff.JPEG) | ability.Writing(pipeline.PNG) | ability.Writing(pipeline.JPEG)
+	rich := plain | ability.Reading(sniff.AVIF) | ability.Reading(sniff.SVG) | ability.Writing(pipeline.WebP) | ability.Animation | ability.Progressive
+	var engines []ability.Set
+	s := start(t)
+	s.service.deps.Engines = func() []ability.Set { return engines }
+	svg := []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"/>`)
+	assert.Equal(t, http.StatusAccepted, s.post("?format=webp", testPNG(t)).StatusCode, "a worker that can may come")
+	assert.Contains(t, s.post("", svg).problem(t, 415).Detail, "SVG, which is not supported; send one of: JPEG, PNG, GIF, TIFF, BMP, WebP")
+
+	engines = []ability.Set{plain}
+	p := s.post("?format=webp", testPNG(t)).problem(t, 400)
+	assert.Equal(t, "format", p.Field)
+	assert.Equal(t, "WebP cannot be written here; JPEG, PNG can", p.Detail)
+	p = s.post("?pipeline="+url.QueryEscape(`{"renditions":[{"name":"a"},{"name":"b","format":"jpeg","progressive":true}]}`), testPNG(t)).problem(t, 400)
+	assert.Equal(t, "renditions[1].progressive", p.Field)
+	assert.Contains(t, s.post("", svg).problem(t, 415).Detail, "send one of: JPEG, PNG")
+	assert.Equal(t, http.StatusAccepted, s.post("?format=auto", testPNG(t)).StatusCode)
+
+	engines = []ability.Set{plain, rich}
+	assert.Equal(t, http.StatusAccepted, s.post("?format=webp", testPNG(t)).StatusCode, "one that can is enough")
+	assert.Equal(t, http.StatusAccepted, s.post("?format=webp", svg).StatusCode)
+	assert.Contains(t, s.post("", []byte("%PDF-1.7")).problem(t, 415).Detail, "send one of: JPEG, PNG, AVIF, SVG")
+
+	s.service.cfg.Inputs = []string{"png", "svg", "pdf"}
+	assert.Contains(t, s.post("", []byte("%PDF-1.7")).problem(t, 415).Detail, "send one of: PNG, SVG")
 }
 
 func TestPixelLimitsCountSidesToo(t *testing.T) {

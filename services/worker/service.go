@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/config"
 	"imagemill/internal/memo"
 	"imagemill/internal/rungroup"
@@ -84,10 +85,18 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "worker", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
-		Registry: deps.Registry, Routes: func(*echo.Echo) {}, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
+		Registry: deps.Registry, Tags: tags(deps.Abilities), Routes: func(*echo.Echo) {}, Ready: deps.Missing, Notices: deps.Notices, Services: deps.Services,
 		Effective: config.Effective(cfg), Settings: deps.Settings, Metrics: s.deps.Metrics,
 	})
 	return s, err
+}
+
+// tags are what is announced of an engine: what it can do, where that is known.
+func tags(can engine.Abilities) map[string]string {
+	if s := can.Set(); s != 0 {
+		return map[string]string{ability.Tag: s.String()}
+	}
+	return nil
 }
 
 // Run works until ctx is done, then finishes what is in hand within the grace
