@@ -181,7 +181,7 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 		Log: c.log, Instance: c.instance, Version: release.Version(), Registry: n.registry,
 		Master: imagemaster.NewTogether(imagemaster.NewClient("http://imagemaster", n.client)),
 		Blobs:  storage.NewClient("http://storage", n.client),
-		Engine: pool, Abilities: can, Resize: pool.Resize, Missing: n.missing, Metrics: n.metrics,
+		Engine: pool, Abilities: can, Engines: n.followWorkers().Engines, Resize: pool.Resize, Missing: n.missing, Metrics: n.metrics,
 		Notices:  func() []string { return append(n.watch.Notices(), pool.Notices()...) },
 		Services: n.transport.Instances, Settings: n.settings,
 	})

@@ -31,6 +31,8 @@ type Event struct {
 	// Task is the whole task as taskdb recorded it, so that who waits for its end
 	// need not ask again. Only Ended has it, and not where it is large.
 	Task json.RawMessage `json:"task,omitempty"`
+	// Needs is what a queued task needs of a worker, as taskdb recorded it.
+	Needs uint64 `json:"needs,omitempty"`
 }
 
 // Publisher is the side that tells. Publish never blocks and never fails.

@@ -81,6 +81,16 @@ func (f Format) MIME() string {
 	return "application/octet-stream"
 }
 
+// ByMIME is the format of a media type as MIME gives it; Unknown for any other.
+func ByMIME(mime string) Format {
+	for _, row := range formats {
+		if row.mime == mime {
+			return row.format
+		}
+	}
+	return Unknown
+}
+
 // Extension is the usual file name extension with its dot; ".bin" for Unknown.
 func (f Format) Extension() string {
 	for _, row := range formats {

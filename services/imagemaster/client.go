@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,6 +87,14 @@ func (c *Client) Get(ctx context.Context, id, rendition string, span storage.Spa
 // GetWork asks for work, and waits if told to.
 func (c *Client) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	q := url.Values{"worker": {r.Worker}, "max": {strconv.Itoa(r.Max)}, "wait": {bounded(r.Wait).String()}}
+	if len(r.Others) > 0 { // else it makes no difference
+		others := make([]string, len(r.Others))
+		for i, can := range r.Others {
+			others[i] = can.String()
+		}
+		q.Set("can", r.Can.String())
+		q.Set("others", strings.Join(others, ","))
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/getWork?"+q.Encode(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/byterange"
 	"imagemill/internal/fault"
 	"imagemill/internal/serve"
@@ -108,7 +110,11 @@ func (s *Service) getWork(c echo.Context) error {
 			return fault.Newf(fault.Invalid, "must be a number from 1 to %d", taskdb.MaxClaim).WithField("max")
 		}
 	}
-	work, err := s.GetWork(c.Request().Context(), WorkRequest{Worker: c.QueryParam("worker"), Max: most, Wait: wait})
+	r := WorkRequest{Worker: c.QueryParam("worker"), Max: most, Wait: wait}
+	if r.Can, r.Others, err = abilities(c); err != nil {
+		return err
+	}
+	work, err := s.GetWork(c.Request().Context(), r)
 	if err != nil {
 		return err
 	}
@@ -116,6 +122,28 @@ func (s *Service) getWork(c echo.Context) error {
 		return c.NoContent(http.StatusNoContent)
 	}
 	return c.JSON(http.StatusOK, workList{Tasks: work})
+}
+
+// abilities reads what the caller can do, and what others can: sets, as
+// ability.Set writes them, with commas between several.
+func abilities(c echo.Context) (can ability.Set, others []ability.Set, err error) {
+	if v := c.QueryParam("can"); v != "" {
+		if can, err = ability.Parse(v); err != nil {
+			return 0, nil, fault.Wrap(fault.Invalid, "must be a number in hex, below 2^53", err).WithField("can")
+		}
+	}
+	v := c.QueryParam("others")
+	if v == "" {
+		return can, nil, nil
+	}
+	for one := range strings.SplitSeq(v, ",") {
+		other, err := ability.Parse(one)
+		if err != nil || len(others) == taskdb.MaxOthers {
+			return 0, nil, fault.Newf(fault.Invalid, "must be at most %d numbers in hex, below 2^53", taskdb.MaxOthers).WithField("others")
+		}
+		others = append(others, other)
+	}
+	return can, others, nil
 }
 
 // workList is the body of an answer to GET /getWork.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"imagemill/internal/ability"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
 )
@@ -107,6 +108,10 @@ type WorkRequest struct {
 	Max int
 	// Wait is how long to wait for work, at most MaxWait.
 	Wait time.Duration
+	// Can is what the worker's engines can do, and Others what those of other workers
+	// can, at most taskdb.MaxOthers; see taskdb.Claim. Without them, all work is taken.
+	Can    ability.Set
+	Others []ability.Set
 }
 
 // Work is one task in a worker's hands.

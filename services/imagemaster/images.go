@@ -9,7 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/fault"
+	"imagemill/internal/sniff"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
@@ -19,7 +21,8 @@ import (
 // in between leaves an orphaned blob, which the sweeper finds, and never a task
 // that points at nothing.
 func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
-	if _, err := s.pipelines.Get(u.Pipeline, pipeline.Parse); err != nil {
+	p, err := s.pipelines.Get(u.Pipeline, pipeline.Parse)
+	if err != nil {
 		return Accepted{}, InvalidPipeline(err)
 	}
 	uid, err := uuid.NewV7()
@@ -44,6 +47,7 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	err = s.deps.Records.Record(rctx, taskdb.Record{Create: &taskdb.NewTask{
 		ID: id, Pipeline: u.Pipeline,
 		Original: taskdb.Blob{Key: ref.Key, Size: info.Size, SHA256: info.SHA256, ContentType: u.ContentType},
+		Needs:    uint64(ability.Needs(p, sniff.ByMIME(u.ContentType))),
 	}})[0]
 	if err != nil {
 		s.wakes.forget(id)

@@ -10,6 +10,7 @@ import (
 
 	"imagemill/internal/events"
 	"imagemill/internal/serve"
+	"imagemill/services/taskdb"
 )
 
 // maxFresh bounds the tasks remembered as fresh; beyond, all are forgotten,
@@ -26,12 +27,13 @@ type wakes struct {
 	fresh  map[string]struct{} // recorded by this master, and not heard to have ended
 }
 
-// waiter is one parked call. ready holds at most one wake-up, with the task
+// waiter is one parked call, of GetWork with its claim. ready holds at most one wake-up, with the task
 // where the event carried it.
 type waiter struct {
 	ready  chan json.RawMessage
 	stop   func()
 	polled bool // what woke it last was the slow poll
+	claim  taskdb.Claim
 }
 
 func newWakes() *wakes {
@@ -67,7 +69,7 @@ func (w *wakes) isFresh(id string) bool {
 func (w *wakes) event(e events.Event) {
 	switch e.Kind {
 	case events.Queued:
-		w.next()
+		w.nextFor(e.Needs)
 	case events.Ended:
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -79,7 +81,21 @@ func (w *wakes) event(e events.Event) {
 	}
 }
 
-// next wakes the caller of GetWork that has waited longest.
+// nextFor wakes the caller of GetWork that has waited longest, of those that would
+// not leave a task with such needs to others.
+func (w *wakes) nextFor(needs uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for el := w.queue.Front(); el != nil; el = el.Next() {
+		if !el.Value.(*waiter).claim.Leaves(needs) {
+			w.queue.Remove(el).(*waiter).wake(nil)
+			return
+		}
+	}
+}
+
+// next wakes the caller of GetWork that has waited longest, where it is not known
+// what the work needs: of each kind of worker one.
 func (w *wakes) next() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,15 +103,25 @@ func (w *wakes) next() {
 }
 
 func (w *wakes) nextLocked() {
-	if front := w.queue.Front(); front != nil {
-		w.queue.Remove(front).(*waiter).wake(nil)
+	woken := map[uint64]bool{}
+	for el := w.queue.Front(); el != nil; {
+		x, next := el.Value.(*waiter), el.Next()
+		if !woken[x.claim.Can] {
+			woken[x.claim.Can] = true
+			w.queue.Remove(el)
+			x.wake(nil)
+		}
+		if len(x.claim.Others) == 0 {
+			return // it takes anything
+		}
+		el = next
 	}
 }
 
 // queueUp registers a caller of GetWork. One that stops without having used its
 // wake-up passes it on, so that none is lost.
-func (w *wakes) queueUp() *waiter {
-	x := &waiter{ready: make(chan json.RawMessage, 1)}
+func (w *wakes) queueUp(c taskdb.Claim) *waiter {
+	x := &waiter{ready: make(chan json.RawMessage, 1), claim: c}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	el := w.queue.PushBack(x)

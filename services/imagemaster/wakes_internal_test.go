@@ -28,7 +28,7 @@ func woken(x *waiter) bool {
 func TestOneQueuedTaskWakesTheLongestWaiting(t *testing.T) {
 	w := newWakes()
 	w.event(events.Event{Kind: events.Queued}) // nobody waits; nothing is kept
-	a, b := w.queueUp(), w.queueUp()
+	a, b := w.queueUp(taskdb.Claim{}), w.queueUp(taskdb.Claim{})
 	require.False(t, woken(a))
 	w.event(events.Event{Kind: events.Queued})
 	require.True(t, woken(a))
@@ -43,7 +43,7 @@ func TestOneQueuedTaskWakesTheLongestWaiting(t *testing.T) {
 
 func TestAnUnusedWakeUpGoesToTheNext(t *testing.T) {
 	w := newWakes()
-	a, b, c := w.queueUp(), w.queueUp(), w.queueUp()
+	a, b, c := w.queueUp(taskdb.Claim{}), w.queueUp(taskdb.Claim{}), w.queueUp(taskdb.Claim{})
 	w.event(events.Event{Kind: events.Queued})
 	b.stop()
 	a.stop()
@@ -51,6 +51,27 @@ func TestAnUnusedWakeUpGoesToTheNext(t *testing.T) {
 	require.True(t, woken(c))
 	c.stop()
 	c.stop() // a second stop does nothing
+	require.Zero(t, w.queue.Len())
+}
+
+// Work that only some can do does not wake the others in their stead.
+func TestWorkWakesWhoCanDoIt(t *testing.T) {
+	w := newWakes()
+	plain, rich := taskdb.Claim{Can: 0b01, Others: []uint64{0b11}}, taskdb.Claim{Can: 0b11, Others: []uint64{0b101}}
+	a, b, c := w.queueUp(plain), w.queueUp(plain), w.queueUp(rich)
+	w.event(events.Event{Kind: events.Queued, Needs: 0b10})
+	require.False(t, woken(a))
+	require.True(t, woken(c))
+	c.stop()
+	c = w.queueUp(rich)
+	w.event(events.Event{Kind: events.Queued, Needs: 0b01})
+	require.True(t, woken(a))
+	a.stop()
+	w.next() // it is not known for what
+	require.True(t, woken(b))
+	require.True(t, woken(c))
+	b.stop()
+	c.stop()
 	require.Zero(t, w.queue.Len())
 }
 

@@ -19,15 +19,21 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	if r.Max < 1 || r.Max > taskdb.MaxClaim {
 		return nil, fault.Newf(fault.Invalid, "must be 1 to %d", taskdb.MaxClaim).WithField("max")
 	}
+	claim := taskdb.Claim{Worker: r.Worker, Max: r.Max, Can: uint64(r.Can)}
+	for _, can := range r.Others {
+		claim.Others = append(claim.Others, uint64(can))
+	}
+	if err := claim.Validate(); err != nil {
+		return nil, err
+	}
 	asked := time.Now()
 	deadline := time.NewTimer(bounded(r.Wait))
 	defer deadline.Stop()
 	polled := false
 	for {
-		w := s.wakes.queueUp()
-		tasks, err := s.deps.Tasks.Claim(ctx, taskdb.Claim{
-			Worker: r.Worker, Max: r.Max, WaitedMillis: time.Since(asked).Milliseconds(),
-		})
+		w := s.wakes.queueUp(claim)
+		claim.WaitedMillis = time.Since(asked).Milliseconds()
+		tasks, err := s.deps.Tasks.Claim(ctx, claim)
 		if err != nil {
 			w.stop()
 			if fault.Is(err, fault.Conflict) {

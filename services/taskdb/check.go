@@ -30,8 +30,14 @@ func (n NewTask) Validate() error {
 	if o.Key == "" || len(o.Key) > 200 || o.Size < 1 || !isSHA256(o.SHA256) || len(o.ContentType) > 200 {
 		return fault.New(fault.Invalid, "must name a key, a size above 0 and a SHA-256 in lower-case hex").WithField("original")
 	}
+	if n.Needs > maxBits {
+		return fault.New(fault.Invalid, "must be below 2^53").WithField("needs")
+	}
 	return nil
 }
+
+// maxBits is the largest number of bits that any JSON keeps whole.
+const maxBits = 1<<53 - 1
 
 func isSHA256(s string) bool {
 	_, err := hex.DecodeString(s)
@@ -70,6 +76,9 @@ func (c Claim) Validate() error {
 	}
 	if c.WaitedMillis < 0 || c.WaitedMillis > silenceKept.Milliseconds() {
 		return fault.Newf(fault.Invalid, "must be 0 to %d", silenceKept.Milliseconds()).WithField("waitedMillis")
+	}
+	if len(c.Others) > MaxOthers || c.Can > maxBits || slices.ContainsFunc(c.Others, func(can uint64) bool { return can > maxBits }) {
+		return fault.Newf(fault.Invalid, "must be at most %d, each below 2^53", MaxOthers).WithField("others")
 	}
 	return nil
 }

@@ -122,13 +122,18 @@ func (m *Memory) take(c Claim) ([]Task, error) {
 	}
 	var candidates []key
 	m.ready.from(key{}, func(k key) bool {
-		candidates = append(candidates, k)
+		if !c.Leaves(m.tasks[k.id].Needs) {
+			candidates = append(candidates, k)
+		}
 		return len(candidates) < c.Max
 	})
 	due := 0
 	m.paused.from(key{}, func(k key) bool {
 		if k.n > now.UnixMicro() || due == maxDue {
 			return false
+		}
+		if c.Leaves(m.tasks[k.id].Needs) {
+			return true
 		}
 		due++
 		candidates = append(candidates, key{m.tasks[k.id].Created.UnixMicro(), k.id})

@@ -25,7 +25,7 @@ func (n NewTask) SameAs(t Task) bool {
 
 // Created is the task that n, made canonical, records.
 func Created(n NewTask, now time.Time) Task {
-	return Task{ID: n.ID, State: NotStarted, Pipeline: n.Pipeline, Original: n.Original, Created: now, Updated: now}
+	return Task{ID: n.ID, State: NotStarted, Pipeline: n.Pipeline, Original: n.Original, Needs: n.Needs, Created: now, Updated: now}
 }
 
 // Holds reports whether the attempt holds the task's lease.
@@ -204,6 +204,9 @@ func EventOf(t Task) events.Event {
 	case Finished, Failed, Cancelled:
 	}
 	e := events.Event{Kind: kind, TaskID: t.ID, State: string(t.State)}
+	if kind == events.Queued {
+		e.Needs = t.Needs
+	}
 	if kind == events.Ended {
 		if data, err := json.Marshal(t); err == nil && len(data) <= maxEventTask {
 			e.Task = data

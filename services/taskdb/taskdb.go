@@ -28,7 +28,10 @@ type Task struct {
 	// Pipeline is the validated pipeline document (pkg/pipeline).
 	Pipeline json.RawMessage `json:"pipeline"`
 	Original Blob            `json:"original"`
-	Created  time.Time       `json:"created"`
+	// Needs is what carrying it out needs of a worker, as bits of which taskdb knows
+	// no meaning; see [Claim].
+	Needs   uint64    `json:"needs,omitempty"`
+	Created time.Time `json:"created"`
 	// Updated is when the state last changed.
 	Updated time.Time `json:"updated"`
 	// Attempt counts the claims so far and never falls; it is the fencing token.
@@ -129,6 +132,8 @@ type NewTask struct {
 	ID       string          `json:"id"`
 	Pipeline json.RawMessage `json:"pipeline"`
 	Original Blob            `json:"original"`
+	// Needs is that of the task, below 2^53.
+	Needs uint64 `json:"needs,omitempty"`
 }
 
 // Claim asks for work.
@@ -139,6 +144,20 @@ type Claim struct {
 	// WaitedMillis is how long ago the worker itself asked, in milliseconds, where
 	// another claims for a call that it has parked.
 	WaitedMillis int64 `json:"waitedMillis,omitempty"`
+	// Can is what the worker can do, as bits, and Others what each of the other
+	// workers can that can do something else, at most MaxOthers. A task that the
+	// worker cannot do, and one of the others can, is left to that. What nobody can do
+	// is anybody's, so that it comes to an end.
+	Can    uint64   `json:"can,omitempty"`
+	Others []uint64 `json:"others,omitempty"`
+}
+
+// MaxOthers bounds Claim.Others.
+const MaxOthers = 8
+
+// Leaves reports whether a task with such needs is left to others.
+func (c Claim) Leaves(needs uint64) bool {
+	return needs&^c.Can != 0 && slices.ContainsFunc(c.Others, func(can uint64) bool { return needs&^can == 0 })
 }
 
 // MaxClaim bounds the tasks of one claim.
@@ -203,7 +222,7 @@ type Tasks interface {
 // but was neither expired nor claimed again still holds.
 type Leases interface {
 	// Claim takes up to c.Max NotStarted tasks whose NotBefore has come, oldest
-	// first, in one atomic statement: InProgress, Attempt+1, a lease of the
+	// first, but for those that it leaves to others, in one atomic statement: InProgress, Attempt+1, a lease of the
 	// configured length. No work is an empty slice and no error. A claim for a call
 	// that the worker made before its last lease ran out is fault.Conflict, since
 	// the worker may be stopped and only its connection alive; it has to ask again.

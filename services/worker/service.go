@@ -34,6 +34,9 @@ type Deps struct {
 	Engine            engine.Engine
 	// Abilities are those of Engine, from which the memory of a job is estimated.
 	Abilities engine.Abilities
+	// Engines lists what the engines of all workers can do; nil, or an empty list,
+	// where that is not known: then no work is left to others.
+	Engines func() []ability.Set
 	// Resize changes the number of engines while they run; nil if it is fixed.
 	Resize func(engines int)
 	// Missing names neighbours that are not seen yet, for /readyz; may be nil.

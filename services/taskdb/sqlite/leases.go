@@ -37,7 +37,14 @@ func (s *session) claim(c taskdb.Claim, now, until time.Time) ([]taskdb.Task, er
 	if err := s.silent.Check(c, now); err != nil {
 		return nil, err
 	}
-	rows, err := s.st.claim.QueryContext(s.ctx, micros(now), c.Worker, micros(until), c.Max)
+	statement, args := s.st.claim, []any{micros(now), c.Worker, micros(until), c.Max}
+	if len(c.Others) > 0 {
+		statement, args = s.st.claimSome, append(args, c.Can)
+		for i := range taskdb.MaxOthers { // the last one stands for those that there are not
+			args = append(args, c.Others[min(i, len(c.Others)-1)])
+		}
+	}
+	rows, err := statement.QueryContext(s.ctx, args...)
 	if err != nil {
 		return nil, s.fail(fmt.Errorf("claim tasks: %w", err))
 	}

@@ -32,8 +32,9 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		sqlGet: {"sqlite_autoindex_tasks_1"}, sqlList: {"tasks_state"}, sqlSave: {"sqlite_autoindex_tasks_1"},
 		sqlRenew: {"sqlite_autoindex_tasks_1"}, sqlExpired: {"tasks_leases"},
 		sqlShorten: {"tasks_leases"}, sqlUnpause: {"tasks_paused"},
-		sqlClaim:  {"tasks_ready", "tasks_paused", "sqlite_autoindex_tasks_1"},
-		sqlCounts: {"tasks_ready", "tasks_paused_age"},
+		sqlClaim:     {"tasks_ready", "tasks_paused", "sqlite_autoindex_tasks_1"},
+		sqlClaimSome: {"USING COVERING INDEX tasks_ready", "USING COVERING INDEX tasks_paused", "sqlite_autoindex_tasks_1"},
+		sqlCounts:    {"tasks_ready", "tasks_paused_age"},
 	} {
 		rows, err := s.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+params.ReplaceAllString(query, "1"))
 		require.NoError(t, err)

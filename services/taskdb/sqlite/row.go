@@ -21,7 +21,7 @@ func scan(row scanner) (taskdb.Task, error) {
 	var result, failures sql.NullString
 	err := row.Scan(&t.ID, &t.State, &created, &updated, &t.Attempt, &t.Tries, &t.Deaths, &t.Worker, &lease, &notBefore,
 		&t.Progress, &t.Original.Key, &t.Original.Size, &t.Original.SHA256, &t.Original.ContentType,
-		&pipeline, &result, &failures)
+		&pipeline, &result, &failures, &t.Needs)
 	if err != nil {
 		return t, err
 	}

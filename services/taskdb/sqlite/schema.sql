@@ -24,14 +24,14 @@ CREATE TABLE tasks (
     pipeline     TEXT    NOT NULL,             -- JSON, as are the next two
     result       TEXT,
     failures     TEXT
-);
+, needs INTEGER NOT NULL DEFAULT 0);
 
 CREATE INDEX tasks_leases ON tasks (lease_until, id) WHERE state = 'inProgress';
 
-CREATE INDEX tasks_paused ON tasks (not_before, id, created) WHERE state = 'notStarted' AND not_before > 0;
+CREATE INDEX tasks_paused ON tasks (not_before, id, created, needs) WHERE state = 'notStarted' AND not_before > 0;
 
 CREATE INDEX tasks_paused_age ON tasks (created) WHERE state = 'notStarted' AND not_before > 0;
 
-CREATE INDEX tasks_ready ON tasks (created, id) WHERE state = 'notStarted' AND not_before = 0;
+CREATE INDEX tasks_ready ON tasks (created, id, needs) WHERE state = 'notStarted' AND not_before = 0;
 
 CREATE INDEX tasks_state ON tasks (state, id);

@@ -89,7 +89,7 @@ func (s *session) get(id string) (taskdb.Task, error) {
 // insert adds a task; false if there is one with this ID, which stays as it is.
 func (s *session) insert(t taskdb.Task) (bool, error) {
 	done, err := s.st.insert.ExecContext(s.ctx, t.ID, string(t.State), micros(t.Created), micros(t.Updated),
-		t.Original.Key, t.Original.Size, t.Original.SHA256, t.Original.ContentType, string(t.Pipeline))
+		t.Original.Key, t.Original.Size, t.Original.SHA256, t.Original.ContentType, string(t.Pipeline), t.Needs)
 	var rows int64
 	if err == nil {
 		rows, err = done.RowsAffected()

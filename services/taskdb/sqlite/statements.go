@@ -11,7 +11,7 @@ import (
 // be used fails at the start.
 
 const columns = `id, state, created, updated, attempt, tries, deaths, worker, lease_until, not_before, progress,
-	blob_key, blob_size, blob_sha256, blob_type, pipeline, result, failures`
+	blob_key, blob_size, blob_sha256, blob_type, pipeline, result, failures, needs`
 
 const (
 	sqlGet  = `SELECT ` + columns + ` FROM tasks WHERE id = ?`
@@ -22,8 +22,8 @@ const (
 		coalesce((SELECT min(created) FROM tasks INDEXED BY tasks_paused_age WHERE state = 'notStarted' AND not_before > 0), 9223372036854775807)), 0)
 		FROM counts`
 
-	sqlInsert = `INSERT INTO tasks (id, state, created, updated, blob_key, blob_size, blob_sha256, blob_type, pipeline)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
+	sqlInsert = `INSERT INTO tasks (id, state, created, updated, blob_key, blob_size, blob_sha256, blob_type, pipeline, needs)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`
 
 	sqlSave = `UPDATE tasks SET state = ?, updated = ?, tries = ?, deaths = ?, worker = ?, lease_until = ?,
 		not_before = ?, progress = ?, result = ?, failures = ? WHERE id = ?`
@@ -32,16 +32,25 @@ const (
 
 	// sqlClaim takes the oldest of both kinds of waiting tasks. The inner limits
 	// bound what it looks at; ?1 updated, ?2 worker, ?3 lease, ?4 how many.
-	sqlClaim = `UPDATE tasks SET state = 'inProgress', updated = ?1, attempt = attempt + 1, worker = ?2,
+	sqlClaim = sqlClaimBegin + sqlClaimReady + sqlClaimPaused + sqlClaimEnd
+	// sqlClaimSome leaves some to others: ?5 what the worker can, ?6 to ?13 what each of
+	// the others can. It looks at all that it leaves, by the index alone.
+	sqlClaimSome  = sqlClaimBegin + sqlNotLeft + sqlClaimReady + sqlNotLeft + sqlClaimPaused + sqlClaimEnd
+	sqlClaimBegin = `UPDATE tasks SET state = 'inProgress', updated = ?1, attempt = attempt + 1, worker = ?2,
 		lease_until = ?3, not_before = 0, progress = 0
 		WHERE id IN (SELECT id FROM (
 			SELECT id, created FROM (SELECT id, created FROM tasks INDEXED BY tasks_ready
-				WHERE state = 'notStarted' AND not_before = 0 ORDER BY created, id LIMIT ?4)
+				WHERE state = 'notStarted' AND not_before = 0`
+	sqlClaimReady = ` ORDER BY created, id LIMIT ?4)
 			UNION ALL
 			SELECT id, created FROM (SELECT id, created FROM tasks INDEXED BY tasks_paused
-				WHERE state = 'notStarted' AND not_before > 0 AND not_before <= ?1 ORDER BY not_before, id LIMIT 256))
+				WHERE state = 'notStarted' AND not_before > 0 AND not_before <= ?1`
+	sqlClaimPaused = ` ORDER BY not_before, id LIMIT 256))
 			ORDER BY created, id LIMIT ?4)
-		RETURNING ` + columns
+		RETURNING `
+	sqlClaimEnd = columns
+	sqlNotLeft  = ` AND ((needs & ~?5) = 0 OR ((needs & ~?6) <> 0 AND (needs & ~?7) <> 0 AND (needs & ~?8) <> 0 AND (needs & ~?9) <> 0
+				AND (needs & ~?10) <> 0 AND (needs & ~?11) <> 0 AND (needs & ~?12) <> 0 AND (needs & ~?13) <> 0))`
 
 	sqlExpired = `SELECT ` + columns + ` FROM tasks INDEXED BY tasks_leases
 		WHERE state = 'inProgress' AND lease_until <= ? ORDER BY lease_until, id LIMIT ?`
@@ -58,13 +67,13 @@ const (
 
 // writeStatements are prepared once, on the writer's connection.
 type writeStatements struct {
-	begin, commit, count, get, insert, save, renew, claim, expired, firstLease, shorten, unpause *sql.Stmt
+	begin, commit, count, get, insert, save, renew, claim, claimSome, expired, firstLease, shorten, unpause *sql.Stmt
 }
 
 func prepareWrites(ctx context.Context, conn *sql.Conn) (st writeStatements, err error) {
 	err = prepareAll(ctx, conn, map[string]**sql.Stmt{
 		"BEGIN IMMEDIATE": &st.begin, "COMMIT": &st.commit, sqlCount: &st.count, sqlGet: &st.get, sqlInsert: &st.insert,
-		sqlSave: &st.save, sqlRenew: &st.renew, sqlClaim: &st.claim, sqlExpired: &st.expired,
+		sqlSave: &st.save, sqlRenew: &st.renew, sqlClaim: &st.claim, sqlClaimSome: &st.claimSome, sqlExpired: &st.expired,
 		sqlFirstLease: &st.firstLease, sqlShorten: &st.shorten, sqlUnpause: &st.unpause,
 	})
 	return st, err

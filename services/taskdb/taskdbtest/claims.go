@@ -30,6 +30,36 @@ func claimCases() map[string]func(*testing.T, *fixture) {
 			}
 			require.Equal(t, []string{ID(5), ID(3), ID(9), ID(1)}, ids)
 		},
+		"claim/leaves to others what only they can do": func(t *testing.T, f *fixture) {
+			for n, needs := range []uint64{0b001, 0b010, 0b100, 0b110, 0b1000} {
+				task := New(n + 1)
+				task.Needs = needs
+				_, err := f.Create(f.Context(), task)
+				require.NoError(t, err)
+				require.Equal(t, needs, f.get(n+1).Needs)
+				f.clock.Advance(time.Millisecond)
+			}
+			heard := f.heard.Take()
+			require.Equal(t, uint64(0b010), heard[1].Needs, "who waits for work is told what it needs")
+			take := func(most int, can uint64, others ...uint64) (ids []string) {
+				tasks, err := f.Claim(f.Context(), taskdb.Claim{Worker: "w1", Max: most, Can: can, Others: others})
+				require.NoError(t, err)
+				for _, task := range tasks {
+					ids = append(ids, task.ID)
+				}
+				return ids
+			}
+			require.Empty(t, take(5, 0, 0b1111))
+			// What nobody can do is anybody's; what no single other can do, too.
+			require.Equal(t, []string{ID(1), ID(4)}, take(2, 0b001, 0b011, 0b101, 0b1001))
+			require.Equal(t, []string{ID(5)}, take(5, 0b001, 0b011, 0b101), "the others' are left")
+			lease := f.get(5)
+			_, err := f.Fail(f.Context(), ID(5), failing(lease.Attempt, true))
+			require.NoError(t, err)
+			f.clock.Advance(time.Minute)
+			require.Equal(t, []string{ID(3)}, take(5, 0b101, 0b010, 0b1000), "paused ones are left as well")
+			require.Equal(t, []string{ID(2), ID(5)}, take(5, 0))
+		},
 		"claim/gives a lease": func(t *testing.T, f *fixture) {
 			was := f.create(1)
 			f.heard.Take()
