@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"imagemill/internal/ability"
 	"imagemill/services/imagemaster"
 	"imagemill/services/taskdb"
 )
@@ -59,21 +58,6 @@ func (s *Service) ask(ctx context.Context, most int) ([]imagemaster.Work, error)
 	return s.deps.Master.GetWork(call, imagemaster.WorkRequest{
 		Worker: s.deps.Instance, Max: most, Wait: s.cfg.Wait, Can: s.deps.Abilities.Set(), Others: s.others(),
 	})
-}
-
-// others lists what the engines of other workers can do that this one's cannot: work
-// that needs it is left to them.
-func (s *Service) others() (list []ability.Set) {
-	own := s.deps.Abilities.Set()
-	if s.deps.Engines == nil || own == 0 {
-		return nil
-	}
-	for _, can := range s.deps.Engines() {
-		if !own.Covers(can) && len(list) < taskdb.MaxOthers {
-			list = append(list, can)
-		}
-	}
-	return list
 }
 
 // sleep waits for d and reports false if ctx ended first.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"imagemill/internal/fault"
@@ -27,14 +28,21 @@ func (a *attempt) report(ctx, hand context.Context, result taskdb.Result, err er
 		a.drop(rctx)
 	case err == nil:
 		a.finished(rctx, result)
+	case errors.Is(err, errOthers):
+		a.log.Info("another worker can do this, this one cannot; the task is given back")
+		a.release(rctx)
 	case hand.Err() != nil:
 		a.log.Info("stopped before the end; the task is given back")
-		_ = a.tell(rctx, "release", func() error {
-			return a.s.deps.Master.WorkReleased(rctx, taskdb.Lease{ID: a.work.ID, Attempt: a.work.Attempt})
-		})
+		a.release(rctx)
 	default:
 		a.failed(rctx, err)
 	}
+}
+
+func (a *attempt) release(ctx context.Context) {
+	_ = a.tell(ctx, "release", func() error {
+		return a.s.deps.Master.WorkReleased(ctx, taskdb.Lease{ID: a.work.ID, Attempt: a.work.Attempt})
+	})
 }
 
 func (a *attempt) finished(ctx context.Context, result taskdb.Result) {

@@ -102,6 +102,9 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 	if err != nil {
 		return result, fault.Wrap(fault.Unprocessable, "this worker does not understand the pipeline: "+err.Error(), err)
 	}
+	if err := a.s.suits(a.work, p); err != nil {
+		return result, err
+	}
 	if a.dir, err = a.s.scratch.take(); err != nil {
 		return result, fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
 	}

@@ -56,6 +56,7 @@ func Run(t *testing.T, open Open) {
 		"results come together":                  resultsTogether,
 		"failures reach the user":                failures,
 		"work given back can be had again":       released,
+		"work is left to who can do it":          leftToOthers,
 		"reports are checked":                    wrongReports,
 		"pictures by state":                      gets,
 		"ranges":                                 ranges,

@@ -2,13 +2,18 @@ package imagemastertest
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"imagemill/internal/ability"
 	"imagemill/internal/events"
 	"imagemill/internal/fault"
+	"imagemill/internal/sniff"
+	"imagemill/pkg/pipeline"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
@@ -135,6 +140,46 @@ func wrongClaims(t *testing.T, b *bench) {
 	work, err = b.GetWork(t.Context(), imagemaster.WorkRequest{Worker: "w", Max: 1, Wait: tick})
 	require.NoError(t, err, "no work is no error")
 	require.Empty(t, work)
+}
+
+func leftToOthers(t *testing.T, b *bench) {
+	plain := ability.Reading(sniff.PNG) | ability.Writing(pipeline.PNG) | ability.Writing(pipeline.JPEG)
+	rich := plain | ability.Writing(pipeline.WebP)
+	ask := func(can ability.Set, wait time.Duration, others ...ability.Set) ([]imagemaster.Work, error) {
+		return b.GetWork(t.Context(), imagemaster.WorkRequest{Worker: "w", Max: 5, Wait: wait, Can: can, Others: others})
+	}
+	webp := json.RawMessage(`{"version":1,"renditions":[{"name":"a","format":"webp"}]}`)
+	upload := func() string {
+		acc, err := b.NewImage(t.Context(), imagemaster.Upload{Pipeline: webp, ContentType: "image/png", Size: 1, Body: strings.NewReader("o")})
+		require.NoError(t, err)
+		return acc.ID
+	}
+	plainID, richID := b.take(t, "original"), upload()
+	task, err := b.Tasks.Get(t.Context(), richID)
+	require.NoError(t, err)
+	require.Equal(t, ability.Reading(sniff.PNG)|ability.Writing(pipeline.WebP), ability.Set(task.Needs))
+	work, err := ask(plain, 0, rich)
+	require.NoError(t, err)
+	require.Len(t, work, 1)
+	require.Equal(t, plainID, work[0].ID)
+	work, err = ask(plain, tick, rich)
+	require.NoError(t, err)
+	require.Empty(t, work)
+	work, err = ask(rich, 0)
+	require.NoError(t, err)
+	require.Len(t, work, 1)
+	require.Equal(t, richID, work[0].ID)
+
+	// Who waits and cannot is not woken in the stead of who can.
+	first := within(func() ([]imagemaster.Work, error) { return ask(plain, 20*tick, rich) })
+	second := within(func() ([]imagemaster.Work, error) { return ask(rich, time.Hour, plain|1<<52) })
+	id := upload()
+	got := receive(t, second)
+	require.NoError(t, got.err)
+	require.Equal(t, id, got.v[0].ID)
+	require.Empty(t, receive(t, first).v)
+	_, err = ask(plain, 0, make([]ability.Set, taskdb.MaxOthers+1)...)
+	requireKind(t, fault.Invalid, err)
 }
 
 func isReadyWakes(t *testing.T, b *bench) {

@@ -59,7 +59,8 @@ func enter(what *string, own string) []State {
 		*what = alone
 		return restrictFiles(own, nil)
 	}
-	return Enter(Config{Dir: own, MemoryBytes: 512 << 20, FileBytes: 1 << 20, LimitsOnly: *what == "limits only"})
+	fonts := filepath.Join(filepath.Dir(own), "fonts")
+	return Enter(Config{Dir: own, Read: []string{fonts, filepath.Join(fonts, "missing")}, MemoryBytes: 512 << 20, FileBytes: 1 << 20, LimitsOnly: *what == "limits only"})
 }
 
 // try does one thing that an intruder may want, or an engine needs.
@@ -75,6 +76,14 @@ func try(what, dir string) error {
 			os.Exit(8)
 		}
 		return second(os.ReadFile(filepath.Join(own, "a")))
+	case "fonts": // what is named may be read and listed, and nothing written there
+		if _, err := os.ReadFile(filepath.Join(dir, "fonts", "a")); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "fonts", "a"), nil, 0o600); err == nil {
+			return errors.New("it can be written")
+		}
+		return nil
 	case "list":
 		return second(os.ReadDir(own))
 	case "write outside":
@@ -160,6 +169,8 @@ func run(t *testing.T, what string) (states []State, said string, err error) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "own"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "precious"), []byte("1"), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "fonts"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "fonts", "a"), []byte("1"), 0o600))
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self)
@@ -192,6 +203,12 @@ func TestWorkGoesOnInside(t *testing.T) {
 	}
 	requireAll(t, states)
 	t.Log(states)
+}
+
+func TestFoldersThatMayBeRead(t *testing.T) {
+	states, said, err := run(t, "fonts")
+	requireAll(t, states)
+	require.NoError(t, err, said)
 }
 
 func TestWhatIsRefused(t *testing.T) {
