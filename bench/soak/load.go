@@ -62,9 +62,9 @@ func (s *soak) run(ctx context.Context) (err error) {
 	}
 	clear(s.outcomes)
 	begun := time.Now()
-	var before memory
+	var all []memory
 	for from := 0; from < s.count; {
-		to := min(s.count, from+max(s.first, 1))
+		to := min(s.count, from+max(s.first/samples, 1))
 		if err := s.send(ctx, from, to); err != nil {
 			return err
 		}
@@ -72,33 +72,49 @@ func (s *soak) run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if from == 0 {
-			before = now
-		}
-		fmt.Printf("%6d pictures, %4.0f s: %s\n", to, time.Since(begun).Seconds(), now)
-		from = to
-		if from == s.count {
-			err = s.judge(before, now)
-			fmt.Printf("outcomes: %v; slowest %s\n", s.outcomes, s.slowest.Round(time.Millisecond))
-			return err
+		all = append(all, now)
+		if from = to; from%max(s.first, 1) == 0 || from == s.count {
+			fmt.Printf("%6d pictures, %4.0f s: mean %d MiB; now %s\n", to, time.Since(begun).Seconds(), mean(all[max(len(all)-samples, 0):])>>20, now)
 		}
 	}
-	return nil
+	fmt.Printf("outcomes: %v; slowest %s\n", s.outcomes, s.slowest.Round(time.Millisecond))
+	return s.judge(all)
 }
 
-// judge holds the figures to what must hold.
-func (s *soak) judge(before, after memory) error {
+// samples is how often memory is measured in so many pictures as are sent before the
+// first measure counts. All that were sent have ended then.
+const samples = 5
+
+// mean is the mean of the resident memory, in bytes.
+func mean(all []memory) int64 {
+	var sum int64
+	for _, m := range all {
+		sum += m.resident
+	}
+	return sum / int64(max(len(all), 1))
+}
+
+// judge holds the figures to what must hold: after the first pictures, the mean of
+// the next as many is compared with that of the last. What one engine holds at one
+// moment depends on what it has just done, so that single measures differ by more
+// than a tenth; that of the end beside that after the first is told too.
+func (s *soak) judge(all []memory) error {
 	errs := make([]error, 0, len(s.problems)+2)
 	for _, p := range s.problems {
 		errs = append(errs, errors.New(p))
 	}
-	ratio := float64(after.resident) / float64(max(before.resident, 1))
-	fmt.Printf("resident memory at the end: %.2f of that after the first %d\n", ratio, s.first)
-	if ratio > 1.1 {
-		errs = append(errs, fmt.Errorf("memory has grown to %.2f of what it was", ratio))
+	last := all[len(all)-1]
+	if len(all) >= 3*samples {
+		first := all[samples-1]
+		ratio := float64(mean(all[len(all)-samples:])) / float64(max(mean(all[samples:2*samples]), 1))
+		fmt.Printf("resident memory at the end: %.2f of that after the first %d (single measures: %.2f)\n",
+			ratio, s.first, float64(last.resident)/float64(max(first.resident, 1)))
+		if ratio > 1.1 {
+			errs = append(errs, fmt.Errorf("memory has grown to %.2f of what it was", ratio))
+		}
 	}
-	if after.kills > 0 {
-		errs = append(errs, fmt.Errorf("%d processes were killed for want of memory", after.kills))
+	if last.kills > 0 {
+		errs = append(errs, fmt.Errorf("%d processes were killed for want of memory", last.kills))
 	}
 	return errors.Join(errs...)
 }

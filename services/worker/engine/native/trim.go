@@ -15,20 +15,31 @@ static void trim(size_t idle) { (void)idle; }
 */
 import "C"
 
-import "time"
+import (
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
 
 const (
-	// idleMemory is how much of what C has freed may stay in the process, in bytes.
+	// idleMemory is how much of what is not needed any more may stay in the process,
+	// in bytes: of C, and of Go.
 	idleMemory = 32 << 20
 	// trimTime is the time from which a picture may have left much behind; to look
 	// costs nothing beside it.
 	trimTime = 50 * time.Millisecond
 )
 
-// trim gives back to the system what C's library keeps of freed memory after a
-// large picture: after a few hundred of them, several times what any one needs.
+// trim gives back to the system what the libraries of C and Go keep after a large
+// picture: after a few hundred of them, several times what any one needs.
 func trim(took time.Duration) {
-	if took >= trimTime {
-		C.trim(idleMemory)
+	if took < trimTime {
+		return
+	}
+	C.trim(idleMemory)
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(heap)
+	if heap[0].Value.Uint64()+heap[1].Value.Uint64() > idleMemory {
+		debug.FreeOSMemory()
 	}
 }
