@@ -202,3 +202,21 @@ func TestDefaultsFollowTheMachine(t *testing.T) {
 	require.Equal(t, c.Recycle, p.Recycle)
 	require.EqualValues(t, c.Memory, p.MemoryBytes)
 }
+
+// Engines die of their own limit before their control group's, and what those that
+// idle keep fits into it.
+func TestEnginesFitIntoTheBudget(t *testing.T) {
+	c := DefaultConfig()
+	c.Engines, c.Budget = 2, 700<<20
+	p := c.EnginePool("imagemill", "engine")
+	require.EqualValues(t, 700<<20, p.MemoryBytes)
+	require.EqualValues(t, (700<<20)/3, p.RecycleBytes, "two and the spare")
+	c.Budget = 100 << 30
+	p = c.EnginePool("imagemill", "engine")
+	require.EqualValues(t, 1<<30, p.MemoryBytes)
+	require.EqualValues(t, 512<<20, p.RecycleBytes)
+	c.Memory, c.RecycleAt, c.Budget = 0, 5<<20, 1<<20
+	p = c.EnginePool("imagemill", "engine")
+	require.Zero(t, p.MemoryBytes)
+	require.EqualValues(t, 5<<20, p.RecycleBytes)
+}
