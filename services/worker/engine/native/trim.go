@@ -6,10 +6,12 @@ package native
 #include <stdlib.h>
 #ifdef __GLIBC__
 #include <malloc.h>
+static void few_arenas(void) { mallopt(M_ARENA_MAX, 2); }
 static void trim(size_t idle) {
   if (mallinfo2().fordblks > idle) malloc_trim(0);
 }
 #else
+static void few_arenas(void) {}
 static void trim(size_t idle) { (void)idle; }
 #endif
 */
@@ -29,6 +31,11 @@ const (
 	// costs nothing beside it.
 	trimTime = 50 * time.Millisecond
 )
+
+// fewArenas keeps the C library from a heap of its own for every thread, of which
+// each keeps some ten megabytes: Go's threads and those of libvips are many, but only
+// one or two work at a time.
+func fewArenas() { C.few_arenas() }
 
 // trim gives back to the system what the libraries of C and Go keep after a large
 // picture: after a few hundred of them, several times what any one needs.
