@@ -75,6 +75,16 @@ fuzz: ## Run every fuzz target for ten thousand inputs
 		for f in $$(go test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
 			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 10000x $$pkg; done; done
 
+.PHONY: hostile
+hostile: ## Run all hostile files and 20,000 mutations through four pipelines and both engines (some ten minutes); other tests take a part
+	IMAGEMILL_HOSTILE_ALL=1 go test -count=1 -timeout 60m -v -run 'TestHostile$$' ./services/worker/engine/process
+	IMAGEMILL_HOSTILE_ALL=1 go test -tags vips -count=1 -timeout 60m -v -run 'TestHostileFiles$$' ./services/worker/engine/native
+
+.PHONY: soak
+soak: ## Send 10,000 mixed pictures through one worker in a control group of 1 GiB; needs root
+	bench/soak.sh native
+	bench/soak.sh imaging 2000
+
 .PHONY: bench
 bench: ## Run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
