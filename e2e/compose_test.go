@@ -70,6 +70,7 @@ func TestCompose(t *testing.T) {
 	t.Run("scenarios", func(t *testing.T) { e2e.Run(t, c) })
 	t.Run("closed to the outside", func(t *testing.T) { closedOutside(t, c) })
 	t.Run("closed inside", func(t *testing.T) { closedInside(t, c) })
+	t.Run("libvips in engines only", func(t *testing.T) { nativeEngine(t, c, cl) })
 	t.Run("down and up", func(t *testing.T) {
 		before := taskStats(t, c)
 		c.Run("down", "--timeout", "25")
@@ -98,6 +99,23 @@ func TestCompose(t *testing.T) {
 		require.Empty(t, e2e.Docker(t, "volume", "ls", "-q", "--filter", filter))
 		require.Empty(t, e2e.Docker(t, "network", "ls", "-q", "--filter", filter))
 	})
+}
+
+// nativeEngine has the image make what only the native engine can, while none of
+// its services maps libvips: the libraries would be resident in each of them.
+func nativeEngine(t *testing.T, c *e2e.Compose, cl *e2e.Client) {
+	id := cl.Upload(t, picture(t, 9), "?format=webp")
+	cl.Finished(t, id)
+	require.Equal(t, "image/webp", cl.Download(t, id, "").Header.Get("Content-Type"))
+	for _, k := range c.Containers("") {
+		if k.Service() == "nats" {
+			continue // it has no cat
+		}
+		maps := e2e.Docker(t, "exec", k.ID, "cat", "/proc/1/maps")
+		require.Contains(t, maps, "/usr/local/bin/imagemill", k.Name)
+		require.NotContains(t, maps, "libvips", k.Name)
+		require.NotContains(t, maps, "libc.so", k.Name)
+	}
 }
 
 // taskStats counts the tasks by state.
