@@ -2,7 +2,10 @@
 # Measures the native engine beside the yardstick, a C program that calls libvips
 # for each result by itself: processor time for one job, in alternation.
 # usage: bench/engine.sh [12-megapixel JPEG]   on Linux, with libvips' headers
-# BENCH_ROUNDS is how often each pair is measured, BENCH_CASES what is measured.
+# BENCH_ROUNDS is how often each pair is measured, BENCH_CASES what is measured;
+# the case "pool" is the engine pool beside two threads of the yardstick, BENCH_POOL
+# which of its jobs, and BENCH_PROGRAM the program whose engines it runs (else the
+# test's own).
 set -eu
 cd "$(dirname "$0")/.."
 photo=$(realpath -e "${1:-../shared/photos/nuthatch-12mp.jpg}")
@@ -38,3 +41,7 @@ beside twelve     BenchmarkEngines/native/twelve "$photo" 3 both $six
 beside twelve-vips BenchmarkEngines/vips/twelve  "$photo" 3 both $six
 beside png        BenchmarkEngines/native/twelve "$work/photo.png" 1 both $six
 beside avif       BenchmarkEngines/native/twelve "$work/photo.avif" 1 both $six
+if [[ " ${BENCH_CASES:-all} " == *" all "* || " $BENCH_CASES " == *" pool "* ]]; then
+  (cd services/worker/engine/native && VIPS_WARNING=0 IMAGEMILL_BENCH_PROGRAM=${BENCH_PROGRAM:-} IMAGEMILL_BENCH_PNG=$work/photo.png IMAGEMILL_BENCH_AVIF=$work/photo.avif \
+    "$work/native" -test.run '^$' -test.bench "^BenchmarkPool\$/${BENCH_POOL:-.}" -test.benchtime "${BENCH_TURNS:-5}x") | grep '^Benchmark'
+fi

@@ -93,8 +93,11 @@ func cpu(b *testing.B) float64 {
 }
 
 // peak is the most memory that the process has had, in MB.
-func peak(b *testing.B) float64 {
-	status, err := os.ReadFile("/proc/self/status")
+func peak(b *testing.B) float64 { return highWater(b, "/proc/self/status") }
+
+// highWater is the most memory of a process, by its status file, in MB.
+func highWater(b *testing.B, file string) float64 {
+	status, err := os.ReadFile(file)
 	require.NoError(b, err)
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")
 	var kb float64

@@ -3,7 +3,7 @@
 package vips
 
 /*
-#cgo pkg-config: vips
+#cgo pkg-config: vips gmodule-no-export-2.0
 #cgo LDFLAGS: -lm
 #include "wrap.h"
 */

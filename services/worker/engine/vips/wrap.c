@@ -1,8 +1,11 @@
 //go:build vips
 
+#define _GNU_SOURCE
 #include "wrap.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <gmodule.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,9 +39,42 @@ char *mill_said(void) {
 	return copy;
 }
 
+// What libvips itself would load as it starts are all of its modules, among them
+// those for ImageMagick and microscopes with some thirty libraries of their own,
+// which take a third of a process's memory and are never used here. So it is sent
+// to a folder that is none, and the modules that are wanted are loaded after that.
+static GModule *heif;
+
+static void load_modules(const char *const *modules) {
+	Dl_info where;
+	if (!dladdr((void *) vips_init, &where) || !where.dli_fname)
+		return;
+	char *folder = g_path_get_dirname(where.dli_fname);
+	for (; *modules; modules++) {
+		char *file = g_strdup_printf("%s/vips-modules-%d.%d/%s.so", folder, vips_version(0), vips_version(1), *modules);
+		GModule *module = g_module_open(file, G_MODULE_BIND_LAZY); // a libvips may have it built in, or lack it
+		if (module)
+			g_module_make_resident(module);
+		if (module && g_str_equal(*modules, "vips-heif"))
+			heif = module;
+		g_free(file);
+	}
+	g_free(folder);
+}
+
 int mill_start(void) {
-	if (vips_init("imagemill"))
+	static const char *const modules[] = {"vips-heif", "vips-jxl", NULL};
+	char *home = g_strdup(g_getenv("VIPSHOME"));
+	g_setenv("VIPSHOME", "/nonexistent", TRUE);
+	int failed = vips_init("imagemill");
+	if (home)
+		g_setenv("VIPSHOME", home, TRUE);
+	else
+		g_unsetenv("VIPSHOME");
+	g_free(home);
+	if (failed)
 		return -1;
+	load_modules(modules);
 	g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_MESSAGE, note, NULL);
 #if VIPS_MAJOR_VERSION > 8 || (VIPS_MAJOR_VERSION == 8 && VIPS_MINOR_VERSION >= 13)
 	vips_block_untrusted_set(TRUE);
@@ -347,6 +383,25 @@ void mill_copy_fields(VipsImage *from, VipsImage *to, const char *prefix) {
 	}
 	g_strfreev(names);
 	vips_error_clear();
+}
+
+// A symbol of libheif, which the module for it has loaded, or libvips itself.
+static void *of_heif(const char *name) {
+	gpointer symbol = NULL;
+	if (heif && g_module_symbol(heif, name, &symbol))
+		return symbol;
+	return dlsym(RTLD_DEFAULT, name);
+}
+
+int mill_ask_avif(void) {
+	enum { AV1 = 4 }; // heif_compression_AV1
+	struct error { int code, subcode; const char *message; };
+	struct error (*init)(void *) = of_heif("heif_init");
+	int (*reads)(int) = of_heif("heif_have_decoder_for_format");
+	int (*writes)(int) = of_heif("heif_have_encoder_for_format");
+	if (!init || !reads || !writes || init(NULL).code != 0)
+		return -1;
+	return writes(AV1) ? reads(AV1) ? 0 : 2 : reads(AV1) ? 1 : 3;
 }
 
 int mill_try_avif(void) {

@@ -20,6 +20,9 @@ typedef struct {
 /* Writes a small AVIF and reads it back; gives 0, 1 where it cannot be written,
  * 2 where it cannot be read. */
 int mill_try_avif(void);
+/* Has libheif load its codecs, and asks it; gives the same, 3 for neither, or -1
+ * where it cannot be asked. */
+int mill_ask_avif(void);
 int mill_start(void);
 void mill_forget(void);
 char *mill_said(void);
