@@ -89,6 +89,7 @@ type Facts struct {
 // The values of Rendition.Path.
 const (
 	PathFast    = "fast"
+	PathPlanes  = "planes" // decoded by libvips, and from there as on the fast path
 	PathVips    = "vips"
 	PathImaging = "imaging"
 )

@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
+	"unsafe"
 
 	"imagemill/internal/sniff"
 	"imagemill/services/worker/engine"
@@ -21,9 +23,9 @@ const Name = "native"
 
 // Engine implements engine.Engine. Make one with New.
 type Engine struct {
-	vips *vips.Engine
-	tiny *imaging.Engine
-	can  engine.Abilities
+	vips  *vips.Engine
+	small *imaging.Engine
+	can   engine.Abilities
 }
 
 // New starts libvips and makes an engine that reads, beside the usual formats,
@@ -38,7 +40,7 @@ func New(on ...sniff.Format) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{vips: v, tiny: imaging.New(), can: can}, nil
+	return &Engine{vips: v, small: imaging.New(), can: can}, nil
 }
 
 // ReadsFrom is vips.Engine.ReadsFrom.
@@ -59,27 +61,35 @@ func (e *Engine) Render(ctx context.Context, job engine.Job) (engine.Report, err
 	}
 	begun := time.Now()
 	defer func() { trim(time.Since(begun)) }()
-	var report engine.Report
-	tiny := false
-	err := e.vips.Open(ctx, job, func(ctx context.Context, o *vips.Original) error {
-		if tiny = isTiny(job.Pipeline, o.Picture()); tiny {
-			return nil
-		}
-		var err error
-		report, err = e.render(ctx, job, o)
-		return err
-	})
-	if tiny {
-		report, err = e.tiny.Render(ctx, job)
-		for i := range report.Renditions {
-			report.Renditions[i].Path = engine.PathImaging
-		}
+	report, tiny, err := e.tiny(ctx, job)
+	if !tiny {
+		err = e.vips.Open(ctx, job, func(ctx context.Context, o *vips.Original) error {
+			var err error
+			report, err = e.render(ctx, job, o)
+			return err
+		})
 	}
 	if err != nil {
 		return engine.Report{}, err
 	}
 	report.Engine, report.Elapsed = Name, time.Since(begun)
 	return report, nil
+}
+
+// renderPlanes makes what is made from planes: those of a JPEG, or those of what
+// libvips has decoded.
+func renderPlanes(ctx context.Context, job engine.Job, o *vips.Original, p plan.Plan) (map[int]engine.Rendition, error) {
+	threads := runtime.GOMAXPROCS(0)
+	if slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Fast }) {
+		return turbo.Render(ctx, job, o.Picture(), p, threads)
+	}
+	return turbo.RenderRows(ctx, job, o.Picture(), p, threads, func(ctx context.Context, most int, use func(unsafe.Pointer, int, int) error) error {
+		ok, err := o.Rows(ctx, most, use)
+		if err == nil && !ok {
+			return &turbo.NotFast{Why: "the original is not as its header says"}
+		}
+		return err
+	})
 }
 
 // render makes what the fast path can, and then the rest.
@@ -89,7 +99,7 @@ func (e *Engine) render(ctx context.Context, job engine.Job, o *vips.Original) (
 	if err != nil {
 		return report, fmt.Errorf("make plan: %w", err)
 	}
-	made, err := turbo.Render(ctx, job, report.Original, p, runtime.GOMAXPROCS(0))
+	made, err := renderPlanes(ctx, job, o, p)
 	if turbo.IsNotFast(err) {
 		slow := e.can
 		slow.Fast = false
@@ -103,7 +113,7 @@ func (e *Engine) render(ctx context.Context, job engine.Job, o *vips.Original) (
 	}
 	var rest []plan.Step
 	for _, s := range p.Steps {
-		if !s.Fast {
+		if !s.Fast && !s.Planes {
 			rest = append(rest, s)
 		}
 	}

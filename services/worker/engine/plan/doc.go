@@ -24,5 +24,6 @@
 //     operation [FirstResize], and begins with its own operation [FirstResize],
 //     resizing to the size that its rendition's Plan gives for that operation.
 //     That picture shows the whole original, upright in the same way.
-//   - Fast steps continue from fast ones only, others from others only.
+//   - Fast steps continue from fast ones only, those from planes from their like only,
+//     others from others only.
 package plan

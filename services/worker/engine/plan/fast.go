@@ -22,6 +22,19 @@ func slow(s shape, original engine.Picture, can engine.Abilities) string {
 	return ""
 }
 
+// planes reports whether a rendition that is not fast is made by the same code once
+// the original is decoded: it is a single opaque picture, of a format that is
+// decoded whole.
+func planes(s shape, original engine.Picture, can engine.Abilities) bool {
+	switch original.Format {
+	case "png", "avif", "heic":
+	default:
+		return false
+	}
+	return can.Fast && !original.Alpha && original.Frames <= 1 && original.Bands == 3 &&
+		s.r.Format != pipeline.Same && slowResult(s.r) == "" && slowOperations(s.r) == ""
+}
+
 // slowOriginal: the fast path takes the planes of a JPEG as they are.
 func slowOriginal(p engine.Picture) string {
 	switch {

@@ -25,6 +25,7 @@ func order(shapes []shape, original engine.Picture, can engine.Abilities) []Step
 		end := s.sizes.Result()
 		steps[i] = Step{Rendition: i, From: Original, Width: end.Width, Height: end.Height, Why: slow(s, original, can)}
 		steps[i].Fast = steps[i].Why == ""
+		steps[i].Planes = !steps[i].Fast && planes(s, original, can)
 	}
 	slices.SortStableFunc(steps, func(a, b Step) int {
 		left, right := shapes[a.Rendition].area(), shapes[b.Rendition].area()
@@ -39,7 +40,7 @@ func order(shapes []shape, original engine.Picture, can engine.Abilities) []Step
 	for i := range steps {
 		for _, before := range steps[:i] {
 			larger, s := shapes[before.Rendition], shapes[steps[i].Rendition]
-			if before.Fast == steps[i].Fast && s.continues(larger, original) {
+			if before.Fast == steps[i].Fast && before.Planes == steps[i].Planes && s.continues(larger, original) {
 				steps[i].From = before.Rendition // a later one is smaller
 			}
 		}

@@ -37,6 +37,10 @@ type Step struct {
 	Scale float64 `json:"scale,omitempty"`
 	// Fast says that the fast path makes it.
 	Fast bool `json:"fast"`
+	// Planes says that it is not Fast, but only because of the original: once that
+	// is decoded, the same code makes it. An engine that finds the original other
+	// than its header says may do without.
+	Planes bool `json:"planes,omitempty"`
 	// Why says in words why it is not Fast; empty when it is.
 	Why string `json:"why,omitempty"`
 	// Width and Height are the size of the result in pixels.

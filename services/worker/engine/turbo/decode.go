@@ -11,46 +11,68 @@ const crowd = 64 << 20
 // made on the way; only when they would together take much more memory than
 // the original, its planes are kept instead, and given as a node to draw from.
 func (w *work) decode(src *source) (*node, error) {
-	var roots []*node
-	var geometries []geometry
-	finest := sampling{2, 2}
-	for _, n := range w.nodes {
-		if n.from == nil {
-			roots, geometries = append(roots, n), append(geometries, n.geometry)
-			finest = sampling{min(finest.sx, n.sx), min(finest.sy, n.sy)}
-		}
+	roots, finest, err := w.roots(src.components)
+	if err != nil {
+		return nil, err
+	}
+	geometries := make([]geometry, len(roots))
+	for i, n := range roots {
+		geometries[i] = n.geometry
 	}
 	shrink := shrinkFor(src.head, geometries)
 	sizes := blocks(src.head, shrink, finest)
 	base := &node{components: src.components}
+	for c, size := range sizes {
+		base.grids = append(base.grids, src.grid(c, size))
+	}
+	return base, w.make(base, roots, func(results []result, keep *picture) error {
+		return src.decode(w.call, shrink, sizes, results, keep)
+	})
+}
+
+// roots are the pictures that are made straight from the original, which has so
+// many components, and the finest chroma that they need.
+func (w *work) roots(components int) (roots []*node, finest sampling, err error) {
+	finest = sampling{2, 2}
+	for _, n := range w.nodes {
+		if err := n.suit(components); err != nil {
+			return nil, finest, err
+		}
+		if n.from == nil {
+			roots = append(roots, n)
+			finest = sampling{min(finest.sx, n.sx), min(finest.sy, n.sy)}
+		}
+	}
+	return roots, finest, nil
+}
+
+// make has the roots made by decode, or the planes of base, whose grids are known.
+func (w *work) make(base *node, roots []*node, decode func(results []result, keep *picture) error) (err error) {
+	defer func() {
+		if err != nil {
+			base.drop()
+		}
+	}()
 	base.uses.Store(int64(len(roots)))
 	var all, straight int64
-	for c, size := range sizes {
-		g := src.grid(c, size)
-		base.grids = append(base.grids, g)
+	for _, g := range base.grids {
 		all += int64(g.w) * int64(g.h)
 	}
 	for _, n := range roots {
 		straight += n.bytes()
 	}
 	if straight > all+crowd {
-		return base, w.keep(src, base, shrink, sizes)
+		if base.picture, err = emptyPicture(base.components); err != nil {
+			return err
+		}
+		return decode(nil, &base.picture)
 	}
 	results := make([]result, len(roots))
 	for i, n := range roots {
 		if err := n.allocate(); err != nil {
-			return base, err
+			return err
 		}
 		results[i] = result{n.picture, n.geometry}
 	}
-	return base, src.decode(w.call, shrink, sizes, results, nil)
-}
-
-// keep decodes into the planes of base.
-func (w *work) keep(src *source, base *node, shrink int, sizes []int) error {
-	var err error
-	if base.picture, err = emptyPicture(src.components); err != nil {
-		return err
-	}
-	return src.decode(w.call, shrink, sizes, nil, &base.picture)
+	return decode(results, nil)
 }

@@ -262,3 +262,49 @@ func (p picture) samples(component int) (data []byte, stride int) {
 
 // ownScan chooses whether regular scans are decoded by scan.c, for tests.
 func ownScan(on bool) { C.turbo_own_scan(truth(on)) }
+
+// feed takes the rows of an original that somebody else decodes. close it.
+type feed struct{ c *C.turbo_feed }
+
+// openFeed makes room for an original of w×h pixels with these grids, of whose
+// chroma a sample covers every pixels in either direction, and for results that are
+// made on the way.
+func openFeed(c call, w, h, every int, grids []grid, results []result) (feed, error) {
+	var status C.turbo_status
+	var f feed
+	sinks := make([]C.turbo_sink, len(results)+1)
+	for i, r := range results {
+		sinks[i] = r.sink(grids)
+	}
+	if C.turbo_feed_open(&f.c, C.int(w), C.int(h), C.int(every), &sinks[0], C.int(len(results)), &status) != C.TURBO_OK {
+		return f, c.failed(&status)
+	}
+	return f, nil
+}
+
+func (f feed) close() { C.turbo_feed_close(f.c) }
+
+// feedRows is how many rows are taken at a time.
+const feedRows = C.TURBO_FEED_ROWS
+
+// rows takes the next n rows of RGB, stride bytes apart.
+func (f feed) rows(c call, rgb unsafe.Pointer, stride, n int) error {
+	var status C.turbo_status
+	if C.turbo_feed_rows(f.c, (*C.uchar)(rgb), C.size_t(stride), C.int(n), c.flag(), &status) != C.TURBO_OK {
+		return c.failed(&status)
+	}
+	return nil
+}
+
+// end finishes the results. With keep it gives the planes instead.
+func (f feed) end(c call, keep *picture) error {
+	var status C.turbo_status
+	var kept *C.turbo_picture
+	if keep != nil {
+		kept = keep.c
+	}
+	if C.turbo_feed_end(f.c, kept, &status) != C.TURBO_OK {
+		return c.failed(&status)
+	}
+	return nil
+}

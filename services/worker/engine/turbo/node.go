@@ -43,13 +43,13 @@ func (s shape) same(o shape) bool {
 	return a == b && s.sampling == o.sampling
 }
 
-// nodesOf turns the fast steps of a plan into pictures, in an order in which
-// each comes after the one it is made from.
+// nodesOf turns the steps of a plan that are made here into pictures, in an order
+// in which each comes after the one it is made from.
 func nodesOf(p pipeline.Pipeline, original engine.Picture, steps plan.Plan) ([]*node, error) {
 	var nodes []*node
 	of := map[int]*node{}
 	for _, s := range steps.Steps {
-		if !s.Fast {
+		if !s.Fast && !s.Planes {
 			continue
 		}
 		n, err := nodeOf(p, original, s, of)

@@ -116,4 +116,6 @@ int turbo_lanes(int set) {
   return set && has_wide();
 }
 
-turbo_passes turbo_best_passes(void) { return __atomic_load_n(&allowed, __ATOMIC_RELAXED) && has_wide() ? wide : plain; }
+int turbo_has_lanes(void) { return __atomic_load_n(&allowed, __ATOMIC_RELAXED) && has_wide(); }
+
+turbo_passes turbo_best_passes(void) { return turbo_has_lanes() ? wide : plain; }

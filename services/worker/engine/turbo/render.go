@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/sniff"
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/plan"
 )
@@ -23,8 +24,20 @@ import (
 // written. It chooses how small to decode by itself: p.Shrink also considers
 // the steps that are not fast.
 func Render(ctx context.Context, job engine.Job, original engine.Picture, p plan.Plan, threads int) (map[int]engine.Rendition, error) {
+	return with(ctx, job, original, p, threads, func(w *work) error {
+		file, done, err := job.Original()
+		if err != nil {
+			return err
+		}
+		defer done()
+		return w.run(file)
+	})
+}
+
+// with is what all ways to an original's planes have in common.
+func with(ctx context.Context, job engine.Job, original engine.Picture, p plan.Plan, threads int, run func(*work) error) (map[int]engine.Rendition, error) {
 	limits := job.Limits.WithDefaults()
-	if err := limits.CheckInput("JPEG", original); err != nil {
+	if err := limits.CheckInput(sniff.Format(original.Format).Name(), original); err != nil {
 		return nil, err
 	}
 	if err := limits.CheckOutput(job.Pipeline, original); err != nil {
@@ -38,14 +51,9 @@ func Render(ctx context.Context, job engine.Job, original engine.Picture, p plan
 	defer cancel()
 	c, stop := begin(ctx)
 	defer stop()
-	file, done, err := job.Original()
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	w := &work{call: c, job: job, original: original, nodes: nodes, threads: threads, made: map[int]engine.Rendition{}}
+	w := &work{call: c, job: job, original: original, nodes: nodes, threads: threads, path: engine.PathFast, made: map[int]engine.Rendition{}}
 	w.group.SetLimit(max(threads, 1))
-	err = w.run(file)
+	err = run(w)
 	// Encoders still hold planes: wait for them also when something else failed.
 	if later := w.group.Wait(); err == nil {
 		err = later
@@ -66,6 +74,7 @@ type work struct {
 	original engine.Picture
 	nodes    []*node
 	threads  int
+	path     string // what renditions say of how they were made
 	group    errgroup.Group
 	failed   atomic.Bool
 	mu       sync.Mutex
@@ -90,15 +99,15 @@ func (w *work) run(file *os.File) error {
 		return fault.Newf(fault.Unprocessable, "the JPEG is damaged (it says that it is %d×%d and %d×%d pixels)",
 			w.original.Width, w.original.Height, src.width, src.height)
 	}
-	for _, n := range w.nodes {
-		if err := n.suit(src.components); err != nil {
-			return err
-		}
-	}
 	base, err := w.decode(src)
 	if err != nil {
 		return err
 	}
+	return w.finish(base)
+}
+
+// finish makes all pictures that the decoding has not made, and writes them.
+func (w *work) finish(base *node) error {
 	defer base.drop()
 	for _, n := range w.nodes {
 		if w.failed.Load() {
@@ -157,6 +166,7 @@ func (w *work) write(p picture, i int) error {
 		w.failed.Store(true)
 		return err
 	}
+	done.Path = w.path
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.made[i] = done

@@ -28,6 +28,7 @@ typedef struct {
 } turbo_passes;
 
 turbo_passes turbo_best_passes(void);
+int turbo_has_lanes(void); // whether that is the wide ones
 
 // One plane of one sink while rows of its source come in.
 typedef struct {

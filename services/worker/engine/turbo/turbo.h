@@ -93,6 +93,17 @@ int turbo_decode(turbo_source *source, int shrink, const int *dct, const turbo_s
 void turbo_own_scan(int on); // for tests and benchmarks: whether scan.c is used
 void turbo_close(turbo_source *source);
 
+// feed.c: an original that somebody else decodes, in rows of RGB from the top.
+// every is how many pixels a sample of chroma covers in either direction: 1 or 2.
+// At most TURBO_FEED_ROWS come at a time, an even number but for the last. With
+// no sinks all rows are kept, and turbo_feed_end gives them to whole.
+enum { TURBO_FEED_ROWS = 64 };
+typedef struct turbo_feed turbo_feed;
+int turbo_feed_open(turbo_feed **feed, int width, int height, int every, const turbo_sink *sinks, int count, turbo_status *status);
+int turbo_feed_rows(turbo_feed *feed, const unsigned char *rgb, size_t stride, int n, int *cancel, turbo_status *status);
+int turbo_feed_end(turbo_feed *feed, turbo_picture *whole, turbo_status *status);
+void turbo_feed_close(turbo_feed *feed);
+
 // resample.c, resampler.c
 int turbo_resample(const turbo_picture *from, const turbo_sink *sink, int *cancel, turbo_status *status);
 int turbo_lanes(int set); // for tests: 0 plain C, 1 as the machine allows; gives what is used

@@ -18,7 +18,7 @@ import (
 func write(c call, p picture, dir string, r pipeline.Rendition) (engine.Rendition, error) {
 	f := format(r)
 	out := engine.Rendition{
-		Name: r.Name, Width: int(p.c.width), Height: int(p.c.height), Path: engine.PathFast,
+		Name: r.Name, Width: int(p.c.width), Height: int(p.c.height),
 		Format: f, ContentType: sniff.Format(f).MIME(),
 		File: filepath.Join(dir, r.Name+sniff.Format(f).Extension()),
 	}

@@ -213,6 +213,15 @@ int mill_memory(VipsImage *in, VipsImage **out) {
 
 void *mill_pixels(VipsImage *in) { return VIPS_IMAGE_ADDR(in, 0, 0); }
 
+// mill_rows computes n rows, which stay where they are until the next call.
+void *mill_rows(VipsRegion *region, int top, int n, size_t *stride) {
+	VipsRect area = {0, top, region->im->Xsize, n};
+	if (vips_region_prepare(region, &area))
+		return NULL;
+	*stride = VIPS_REGION_LSKIP(region);
+	return VIPS_REGION_ADDR(region, 0, top);
+}
+
 int mill_srgb(VipsImage *in, VipsImage **out) { return vips_colourspace(in, out, VIPS_INTERPRETATION_sRGB, NULL); }
 
 int mill_icc(VipsImage *in, VipsImage **out, const char *to, int embedded, const char *from) {

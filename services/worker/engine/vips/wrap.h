@@ -36,6 +36,7 @@ int mill_save(VipsImage *in, const mill_save_options *o, void **buffer, size_t *
 int mill_from_memory(const void *pixels, size_t size, int width, int height, int bands, VipsImage **out);
 int mill_memory(VipsImage *in, VipsImage **out);
 void *mill_pixels(VipsImage *in);
+void *mill_rows(VipsRegion *region, int top, int n, size_t *stride);
 
 int mill_srgb(VipsImage *in, VipsImage **out);
 int mill_icc(VipsImage *in, VipsImage **out, const char *to, int embedded, const char *from);
