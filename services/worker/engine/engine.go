@@ -62,6 +62,9 @@ type Job struct {
 	Pipeline pipeline.Pipeline `json:"pipeline"`
 	// Limits bound the job; zero fields stand for the defaults.
 	Limits Limits `json:"limits"`
+	// Threads is how many results may be encoded side by side, for which each needs
+	// its picture in memory; less than 1 leaves that to the engine.
+	Threads int `json:"threads,omitempty"`
 }
 
 // Limits bound what one job may cost. A zero field stands for its default.

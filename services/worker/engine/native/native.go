@@ -79,7 +79,7 @@ func (e *Engine) Render(ctx context.Context, job engine.Job) (engine.Report, err
 // renderPlanes makes what is made from planes: those of a JPEG, or those of what
 // libvips has decoded.
 func renderPlanes(ctx context.Context, job engine.Job, o *vips.Original, p plan.Plan) (map[int]engine.Rendition, error) {
-	threads := runtime.GOMAXPROCS(0)
+	threads := threadsOf(job)
 	if slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Fast }) {
 		return turbo.Render(ctx, job, o.Picture(), p, threads)
 	}
@@ -90,6 +90,15 @@ func renderPlanes(ctx context.Context, job engine.Job, o *vips.Original, p plan.
 		}
 		return err
 	})
+}
+
+// threadsOf is how many encoders may work side by side. What they do is in C, for
+// which Go lets threads run beside its own GOMAXPROCS.
+func threadsOf(job engine.Job) int {
+	if job.Threads > 0 {
+		return job.Threads
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // render makes what the fast path can, and then the rest.

@@ -56,6 +56,8 @@ type request struct {
 	Files  int           `json:"files,omitempty"`
 	Keys   []string      `json:"keys,omitempty"`
 	Limits engine.Limits `json:"limits,omitzero"`
+	// Threads is that of the job.
+	Threads int `json:"threads,omitempty"`
 }
 
 // reply answers the request with the same ID by a report or a failure.

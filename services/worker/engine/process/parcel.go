@@ -25,7 +25,7 @@ func (p *Pool) pack(id uint64, job engine.Job) (parcel, error) {
 	if err != nil {
 		return out, err
 	}
-	r := request{ID: id, Limits: job.Limits}
+	r := request{ID: id, Limits: job.Limits, Threads: job.Threads}
 	if passesFiles {
 		err = out.open(&r, job)
 	} else {

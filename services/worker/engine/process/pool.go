@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type Pool struct {
 	fresh chan *child
 	ended chan struct{} // closed when Run returns
 	ids   atomic.Uint64
+	busy  atomic.Int64 // calls that are under way or wait
 	state state
 	size  size
 	known documents
@@ -126,6 +128,19 @@ func (p *Pool) note(err error) {
 	p.state.problem = err
 }
 
+// share is how many threads a job may take when so many are under way: all cores
+// that the others leave, unless it has asked for fewer, or each child has its number.
+func (p *Pool) share(asked, underway int) int {
+	free := p.cfg.Threads
+	if free == 0 {
+		free = max(1, runtime.NumCPU()/max(underway, 1))
+	}
+	if asked > 0 {
+		return min(asked, free)
+	}
+	return free
+}
+
 // Render implements engine.Engine: it waits for an idle child, then for its
 // answer. A child whose ctx ends, or that is late, is killed.
 func (p *Pool) Render(ctx context.Context, job engine.Job) (engine.Report, error) {
@@ -135,6 +150,8 @@ func (p *Pool) Render(ctx context.Context, job engine.Job) (engine.Report, error
 	}
 	// The clock is here: the child's own must not end a job first.
 	job.Limits.WallTime = 2 * c.wall
+	job.Threads = p.share(job.Threads, int(p.busy.Add(1)))
+	defer p.busy.Add(-1)
 	var err error
 	if c.parcel, err = p.pack(p.ids.Add(1), job); err != nil {
 		return engine.Report{}, err

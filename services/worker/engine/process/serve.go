@@ -117,7 +117,7 @@ func (s *server) receive() (id uint64, job engine.Job, done func(), err error) {
 			_ = f.Close() // it was only read
 		}
 	}
-	job = engine.Job{Source: r.Source, Dir: s.dir, Pipeline: p, Limits: r.Limits, Assets: r.Assets}
+	job = engine.Job{Source: r.Source, Dir: s.dir, Pipeline: p, Limits: r.Limits, Assets: r.Assets, Threads: r.Threads}
 	if err := r.open(&job, files); err != nil {
 		done()
 		return 0, job, nil, err

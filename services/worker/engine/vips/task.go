@@ -8,7 +8,6 @@ import (
 
 	"imagemill/internal/fault"
 	"imagemill/pkg/pipeline"
-	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/plan"
 )
 
@@ -31,21 +30,21 @@ type task struct {
 // area is a part of a picture.
 type area struct{ x, y, w, h int }
 
-// run makes the rendition and writes it.
-func (t *task) run() (engine.Rendition, error) {
-	defer t.own.close()
+// run makes the rendition and writes it, or has it written by e.
+func (t *task) run(e *encoders) error {
 	sizes, err := t.planned(t.r)
 	if err != nil {
-		return engine.Rendition{}, err
+		return err
 	}
 	m, frames, err := t.render(sizes)
+	if err == nil {
+		err = expired(t.ctx)
+	}
 	if err != nil {
-		return engine.Rendition{}, err
+		t.own.close()
+		return err
 	}
-	if err := expired(t.ctx); err != nil {
-		return engine.Rendition{}, err
-	}
-	return t.write(m, frames)
+	return e.write(t, m, frames)
 }
 
 // render makes the picture, in memory. An animation is frames pictures of one

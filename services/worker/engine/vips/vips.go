@@ -4,6 +4,7 @@ package vips
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -136,7 +137,6 @@ func (o *Original) Picture() engine.Picture { return o.src.Picture }
 // gives them by their place in the pipeline. All that the steps continue from
 // must be among them.
 func (o *Original) Render(ctx context.Context, p plan.Plan, steps []plan.Step) (map[int]engine.Rendition, error) {
-	made := make(map[int]engine.Rendition, len(steps))
 	roots, continued := 0, map[int]bool{}
 	for _, s := range steps {
 		if s.From == plan.Original {
@@ -145,18 +145,18 @@ func (o *Original) Render(ctx context.Context, p plan.Plan, steps []plan.Step) (
 			continued[s.From] = true
 		}
 	}
+	e := newEncoders(o.job.Threads)
 	for _, s := range steps {
 		r := o.job.Pipeline.Renditions[s.Rendition]
-		t := task{
+		t := &task{
 			Original: o, ctx: ctx, r: r, step: s, wants: o.decodingOf(r, p.Shrink).drawn(s.Scale),
 			alone: roots == 1, continued: continued[s.Rendition], choices: map[int]area{},
 		}
-		var err error
-		if made[s.Rendition], err = t.run(); err != nil {
-			return nil, err
+		if err := t.run(e); err != nil {
+			return nil, errors.Join(err, e.wait())
 		}
 	}
-	return made, nil
+	return e.made, e.wait()
 }
 
 // planned gives the sizes that a rendition passes through.
