@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/color"
 	"image/gif"
@@ -64,6 +65,22 @@ func (s conformance) palettes(t *testing.T) {
 	near(t, mean(full), mean(many), 3)
 	near(t, mean(full), mean(few), 12)
 	require.Less(t, difference(full, many), 10.0)
+	clear := Scene(120, 80)
+	for i := 3; i < len(clear.Pix); i += 4 {
+		if i/4%120 < 40 {
+			clear.Pix[i] = 0
+		}
+	}
+	for _, original := range [][]byte{photo, PNG(t, clear)} {
+		for _, format := range []string{"png", "gif"} {
+			for _, n := range []int{2, 3, 5, 8, 9, 16, 17, 100, 255, 256} {
+				document := fmt.Sprintf(`{"renditions":[{"format":%q,"colors":%d,"operations":[{"op":"resize","width":120}]}]}`, format, n)
+				got := different(s.Picture(t, original, document))
+				require.LessOrEqual(t, got, n, document)
+				require.Greater(t, got, n/3, "%s: what is allowed is used", document)
+			}
+		}
+	}
 	exact := s.Picture(t, PNG(t, Quadrants(48, 32)), `{"renditions":[{"format":"png","colors":4}]}`)
 	for i, want := range [4]color.NRGBA{red, green, blue, yellow} {
 		near(t, want, corners(exact)[i], 0, "four colours are exact")

@@ -20,6 +20,7 @@ import (
 	"imagemill/internal/sniff"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/mediancut"
 )
 
 // encoderBuffers lets encoders use their buffers again; without it a tiny PNG
@@ -142,7 +143,7 @@ func (e *Engine) png(w io.Writer, m image.Image, r pipeline.Rendition) error {
 		encoder.BufferPool = &e.buffers.quick
 	}
 	if r.Colors > 0 {
-		return encoder.Encode(w, indexed(m, r.Colors))
+		return encoder.Encode(w, mediancut.Index(m, r.Colors))
 	}
 	return encoder.Encode(w, forPNG(m))
 }

@@ -2,8 +2,26 @@ package imaging
 
 import (
 	"bufio"
+	"image"
 	"io"
+
+	"imagemill/services/worker/engine/mediancut"
 )
+
+// maxColors is what a palette can hold.
+const maxColors = 256
+
+// forGIF brings a picture to at most so many colours, 0 for as many as a palette
+// can hold.
+func forGIF(m image.Image, colors int) *image.Paletted {
+	if p, ok := m.(*image.Paletted); ok && p.Rect.Min == (image.Point{}) && (colors == 0 || colors == maxColors) {
+		return p
+	}
+	if colors == 0 {
+		colors = maxColors
+	}
+	return mediancut.Index(m, colors)
+}
 
 // gifFrames counts the pictures of a GIF without decoding any, up to most. A
 // file that breaks off counts for what it holds, at least 1.

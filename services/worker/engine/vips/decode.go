@@ -9,6 +9,7 @@ package vips
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -91,6 +92,9 @@ func (o *Original) fresh(s *scope, d decoding) (ref, error) {
 	return s.withoutIdleAlpha(m)
 }
 
+// errFrame is at the bottom of the failure of a frame that the original lacks.
+var errFrame = errors.New("no such frame")
+
 // decode opens the pixels of an original as RGB of 8 bits, three bands or four.
 // Rows are decoded as they are asked for, once and from top to bottom.
 func (s *scope) decode(src *source, d decoding) (ref, error) {
@@ -110,7 +114,7 @@ func (s *scope) decode(src *source, d decoding) (ref, error) {
 	m, err := s.load(src.file, src.format, how)
 	switch {
 	case err != nil && d.frame > 0:
-		return nil, fault.Wrap(fault.Unprocessable, fmt.Sprintf("the picture has no frame %d", d.frame), err)
+		return nil, fault.Wrap(fault.Unprocessable, fmt.Sprintf("the picture has no frame %d", d.frame), errors.Join(errFrame, err))
 	case err != nil:
 		return nil, err
 	}

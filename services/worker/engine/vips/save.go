@@ -100,7 +100,7 @@ func (t *task) encoded(m ref, how saver, frames int) (encoded, error) {
 	o := C.mill_save_options{
 		format: how.code, effort: C.int(how.effort(t.r.Effort)), quality: pipeline.DefaultQuality, strip: 1,
 		lossless: flag(t.r.Lossless), progressive: flag(t.r.Progressive), full_chroma: flag(t.r.Chroma == pipeline.Chroma444),
-		colors: C.int(t.r.Colors), bits: 8,
+		colors: C.int(t.r.Colors), bits: 8, dither: 1,
 	}
 	if t.r.Quality != 0 {
 		o.quality = C.int(t.r.Quality)
@@ -110,6 +110,13 @@ func (t *task) encoded(m ref, how saver, frames int) (encoded, error) {
 	}
 	if frames > 1 {
 		o.page_height = C.int(height(m) / frames)
+	}
+	if !exactly(t.r.Colors) {
+		var err error
+		if m, err = t.own.fewColours(m, t.r.Colors); err != nil {
+			return nil, fmt.Errorf("count colours of rendition %s: %w", t.r.Name, err)
+		}
+		o.dither = 0
 	}
 	m, kept, err := t.labelled(m, frames)
 	if err != nil {

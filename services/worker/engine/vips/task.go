@@ -4,6 +4,7 @@ package vips
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"imagemill/internal/fault"
@@ -54,6 +55,9 @@ func (t *task) render(sizes pipeline.Plan) (m ref, frames int, err error) {
 		return t.animation(sizes)
 	}
 	m, at, err := t.begin()
+	if errors.Is(err, errFrame) {
+		return nil, 1, fault.As(err).WithField(fmt.Sprintf("renditions[%d].frame", t.step.Rendition))
+	}
 	if err != nil {
 		return nil, 1, damaged(t.src.format, err)
 	}

@@ -20,7 +20,12 @@ func newEngine(t testing.TB) *vips.Engine {
 	return e
 }
 
-func TestConformance(t *testing.T) { enginetest.Run(t, newEngine(t)) }
+func TestConformance(t *testing.T) {
+	can, err := vips.Abilities()
+	require.NoError(t, err)
+	enginetest.Run(t, newEngine(t))
+	enginetest.Conform(t, newEngine(t), can)
+}
 
 // What the abilities say of AVIF has been tried, and works.
 func TestAVIFIsTriedBeforeItIsPromised(t *testing.T) {

@@ -170,7 +170,7 @@ int mill_save(VipsImage *in, const mill_save_options *o, void **buffer, size_t *
 	case IM_PNG:
 		if (o->colors > 0)
 			return vips_pngsave_buffer(in, buffer, size, "palette", TRUE, "bitdepth", o->bits <= 2 ? o->bits : o->bits <= 4 ? 4 : 8,
-				"compression", o->effort, "interlace", o->progressive, "strip", o->strip, NULL);
+				"dither", o->dither, "compression", o->effort, "interlace", o->progressive, "strip", o->strip, NULL);
 		return vips_pngsave_buffer(in, buffer, size, "compression", o->effort, "filter", VIPS_FOREIGN_PNG_FILTER_ALL,
 			"interlace", o->progressive, "strip", o->strip, NULL);
 	case IM_WEBP:
@@ -181,8 +181,8 @@ int mill_save(VipsImage *in, const mill_save_options *o, void **buffer, size_t *
 			"strip", o->strip, NULL);
 	case IM_GIF:
 		if (o->page_height > 0)
-			return vips_gifsave_buffer(in, buffer, size, "effort", o->effort, "bitdepth", o->bits, "strip", o->strip, "page_height", o->page_height, NULL);
-		return vips_gifsave_buffer(in, buffer, size, "effort", o->effort, "bitdepth", o->bits, "strip", o->strip, NULL);
+			return vips_gifsave_buffer(in, buffer, size, "effort", o->effort, "bitdepth", o->bits, "dither", o->dither, "strip", o->strip, "page_height", o->page_height, NULL);
+		return vips_gifsave_buffer(in, buffer, size, "effort", o->effort, "bitdepth", o->bits, "dither", o->dither, "strip", o->strip, NULL);
 	case IM_TIFF:
 		return vips_tiffsave_buffer(in, buffer, size, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE,
 			"predictor", VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, "strip", o->strip, NULL);

@@ -15,6 +15,7 @@ typedef struct {
 	int strip;      // no metadata at all
 	int page_height; // of an animation, 0: none
 	int bits;       // of a palette's index, 1 to 8
+	double dither;  // how much a palette's errors are spread, 0 to 1
 } mill_save_options;
 
 /* Writes a small AVIF and reads it back; gives 0, 1 where it cannot be written,

@@ -1,4 +1,4 @@
-package imaging
+package mediancut
 
 import (
 	"image"
@@ -13,9 +13,9 @@ type shade struct {
 
 func (s shade) mean(c int) uint8 { return uint8((s.sum[c] + s.count/2) / s.count) } //nolint:gosec // a mean of bytes
 
-// medianCut chooses up to n colours for the opaque pixels of a picture: the box
+// choose gives up to n colours for the opaque pixels of a picture: the box
 // of colours with the largest spread is cut at its middle pixel, again and again.
-func medianCut(m *image.NRGBA, n int) [][3]uint8 {
+func choose(m *image.NRGBA, n int) [][3]uint8 {
 	cells := make([]shade, 1<<15)
 	for p := m.Pix; len(p) >= 4; p = p[4:] {
 		if p[3] == 0 {

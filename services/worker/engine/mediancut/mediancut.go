@@ -1,4 +1,9 @@
-package imaging
+// Package mediancut brings pictures to few colours: those that they have, where
+// these are few enough, else the ones that Heckbert's median cut ("Color image
+// quantization for frame buffer display", 1982) chooses, with the error of each
+// pixel spread by Floyd and Steinberg (1976). All engines use it for palettes
+// whose size libraries do not keep to.
+package mediancut
 
 import (
 	"image"
@@ -7,25 +12,11 @@ import (
 	lib "github.com/disintegration/imaging"
 )
 
-// maxColors is what a palette can hold.
-const maxColors = 256
-
-// forGIF brings a picture to at most so many colours, 0 for as many as a palette
-// can hold.
-func forGIF(m image.Image, colors int) *image.Paletted {
-	if p, ok := m.(*image.Paletted); ok && p.Rect.Min == (image.Point{}) && (colors == 0 || colors == maxColors) {
-		return p
-	}
-	if colors == 0 {
-		colors = maxColors
-	}
-	return indexed(m, colors)
-}
-
-// indexed brings a picture to at most so many colours. A picture that has no
-// more is kept exactly; any other gets a palette of its own and is dithered.
-// Pixels that are less than half opaque become the one transparent colour.
-func indexed(m image.Image, colors int) *image.Paletted {
+// Index brings a picture to at most so many colours, 2 to 256. A picture that
+// has no more is kept exactly; any other gets a palette of its own and is
+// dithered. Pixels that are less than half opaque become the one transparent
+// colour, the others opaque. The result begins at (0,0).
+func Index(m image.Image, colors int) *image.Paletted {
 	n := lib.Clone(m)
 	transparent := false
 	for p := n.Pix; len(p) >= 4; p = p[4:] {
@@ -69,7 +60,7 @@ func dithered(n *image.NRGBA, colors int, transparent bool) *image.Paletted {
 	if transparent {
 		colors--
 	}
-	chosen := medianCut(n, colors)
+	chosen := choose(n, colors)
 	find := newNearest(chosen)
 	p := image.NewPaletted(n.Rect, nil)
 	for _, c := range chosen {

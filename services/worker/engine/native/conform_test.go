@@ -1,0 +1,26 @@
+//go:build vips
+
+package native_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"imagemill/services/worker/engine/enginetest"
+	"imagemill/services/worker/engine/native"
+)
+
+// What the abilities promise is true of the engine, in this process and behind
+// a pipe.
+func TestAbilities(t *testing.T) {
+	can, err := native.Abilities()
+	require.NoError(t, err)
+	enginetest.Conform(t, newEngine(t), can)
+}
+
+func TestAbilitiesOfThePool(t *testing.T) {
+	can, err := native.Abilities()
+	require.NoError(t, err)
+	enginetest.Conform(t, newPool(t), can)
+}
