@@ -43,7 +43,7 @@ func explainCommand() *cobra.Command {
 		Use: "explain [--pipeline FILE | --query QUERY] PICTURE", Args: cobra.ExactArgs(1),
 		Short: "Tell how an engine would make the renditions of a pipeline from a picture",
 		Long: "Tell how an engine would make the renditions of a pipeline from a picture: the size at which it is decoded, the\n" +
-			"order of the renditions and what each is made from, which take the fast path and why others do not, and an\n" +
+			"order of the renditions and what each is made from, which code makes each (fast, vips, imaging) and why not the fast path, and an\n" +
 			"estimate of the memory. Only the picture's header is read. Without a pipeline, it is only encoded anew.",
 		Example: "  imagemill explain --query 'width=800&format=webp' photo.jpg\n  imagemill explain --pipeline pipeline.json --json photo.jpg",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -174,12 +174,12 @@ func (e explanation) write(out io.Writer) error {
 	say("\nmemory:\tabout %d MiB in the engine %s\n\n", e.Plan.Memory>>20, e.Engine)
 	say("\trendition\tsize\tformat\tmade from\tpath\n")
 	for i, s := range e.Plan.Steps {
-		from, path, format := "original", "fast", string(e.formats[s.Rendition])
+		from, path, format := "original", s.Path, string(e.formats[s.Rendition])
 		if s.From != plan.Original {
 			from = e.Renditions[s.From]
 		}
 		if !s.Fast {
-			path = "slow: " + s.Why
+			path += ": " + s.Why
 		}
 		if format == "" {
 			format = "same"

@@ -62,7 +62,7 @@ func TestExplainSaysWhichStepsAreFast(t *testing.T) {
 	require.NoError(t, e.write(&out))
 	require.Regexp(t, `decoded: +40×30, 1/8 of its size`, out.String())
 	require.Regexp(t, `a\.webp +40×30 +webp +original +fast`, out.String())
-	require.Regexp(t, `a\.avif +40×30 +avif +original +slow: the result is avif`, out.String())
+	require.Regexp(t, `a\.avif +40×30 +avif +original +vips: the result is avif`, out.String())
 }
 
 func TestExplainRefuses(t *testing.T) {

@@ -43,6 +43,10 @@ type Step struct {
 	Planes bool `json:"planes,omitempty"`
 	// Why says in words why it is not Fast; empty when it is.
 	Why string `json:"why,omitempty"`
+	// Path is the code that makes it: one of the Path constants of package engine,
+	// as engine.Rendition.Path tells it afterwards. Where the fast path finds more
+	// than the header said, libvips takes over.
+	Path string `json:"path"`
 	// Width and Height are the size of the result in pixels.
 	Width  int `json:"width"`
 	Height int `json:"height"`
@@ -71,8 +75,26 @@ func Make(p pipeline.Pipeline, original engine.Picture, can engine.Abilities) (P
 	if draws(original.Format) {
 		out.draw(shapes, original)
 	}
+	out.path(Plain(p) && Tiny(p, original), can)
 	out.Memory = memory(out, shapes, original, can)
 	return out, nil
+}
+
+// path fills in which code makes each step.
+func (p *Plan) path(tiny bool, can engine.Abilities) {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		switch {
+		case can.Engine == engine.PathImaging, can.Fast && tiny:
+			s.Path = engine.PathImaging
+		case s.Fast:
+			s.Path = engine.PathFast
+		case s.Planes:
+			s.Path = engine.PathPlanes
+		default:
+			s.Path = engine.PathVips
+		}
+	}
 }
 
 // shrunk is a side decoded at 1/by: rounded up, as decoders do.
