@@ -11,6 +11,7 @@ type transform struct {
 	linear [3][256]float32 // by channel, from a byte to light
 	matrix [9]float32      // from the profile's light to that of sRGB
 	bytes  []uint8         // from light, in steps of 1/lightSteps, to a byte
+	gray   bool            // the profile is for greys alone
 }
 
 // lightSteps is fine enough that every byte of sRGB can be told from the next.
@@ -29,24 +30,54 @@ var fromD50 = [9]float64{
 }
 
 // newTransform reads a profile for RGB that is made of colorants and tone
-// curves. It gives nil for any other, for what is damaged, and for one that
-// changes no colour by more than the rounding.
+// curves, or one for greys. It gives nil for any other, for what is damaged, and
+// for one that changes no colour by more than the rounding.
 func newTransform(b []byte) *transform {
-	if len(b) < 132 || len(b) > maxProfile || string(b[36:40]) != "acsp" || string(b[16:20]) != "RGB " || profileTag(b, "A2B0") != nil {
+	if len(b) < 132 || len(b) > maxProfile || string(b[36:40]) != "acsp" || profileTag(b, "A2B0") != nil {
 		return nil
 	}
 	var t transform
+	switch space := string(b[16:20]); {
+	case space == "RGB " && t.readColors(b):
+	case space == "GRAY" && t.readGrays(b):
+	default:
+		return nil
+	}
+	t.bytes = make([]uint8, lightSteps+1)
+	for i := range t.bytes {
+		t.bytes[i] = uint8(255*encodeSRGB(float64(i)/lightSteps) + 0.5)
+	}
+	if t.changesNothing() {
+		return nil
+	}
+	return &t
+}
+
+// readGrays takes the one curve for all channels, which stay apart: a grey is
+// three times the same.
+func (t *transform) readGrays(b []byte) bool {
+	t.gray = true
+	for c := range t.linear {
+		if !toneCurve(&t.linear[c], profileTag(b, "kTRC")) {
+			return false
+		}
+		t.matrix[4*c] = 1
+	}
+	return true
+}
+
+func (t *transform) readColors(b []byte) bool {
 	var colorants [9]float64
 	for c, name := range []string{"r", "g", "b"} {
 		xyz := profileTag(b, name+"XYZ")
 		if len(xyz) < 20 {
-			return nil
+			return false
 		}
 		for row := range 3 {
 			colorants[3*row+c] = fixed16(xyz[8+4*row:])
 		}
 		if !toneCurve(&t.linear[c], profileTag(b, name+"TRC")) {
-			return nil
+			return false
 		}
 	}
 	for row := range 3 {
@@ -58,14 +89,7 @@ func newTransform(b []byte) *transform {
 			t.matrix[3*row+col] = float32(sum)
 		}
 	}
-	t.bytes = make([]uint8, lightSteps+1)
-	for i := range t.bytes {
-		t.bytes[i] = uint8(255*encodeSRGB(float64(i)/lightSteps) + 0.5)
-	}
-	if t.changesNothing() {
-		return nil
-	}
-	return &t
+	return true
 }
 
 // encodeSRGB is the tone curve of sRGB, from light to value.
@@ -97,6 +121,18 @@ func (t *transform) color(r, g, b uint8) (uint8, uint8, uint8) {
 	return t.value(m[0]*x + m[1]*y + m[2]*z), t.value(m[3]*x + m[4]*y + m[5]*z), t.value(m[6]*x + m[7]*y + m[8]*z)
 }
 
+// applyGray is apply for greys and their profile.
+func (t *transform) applyGray(m *image.Gray) *image.Gray {
+	out := image.NewGray(image.Rectangle{Max: m.Rect.Size()})
+	for y := range out.Rect.Max.Y {
+		dst := out.Pix[y*out.Stride:][:out.Stride]
+		for x, v := range m.Pix[y*m.Stride:][:len(dst)] {
+			dst[x] = t.value(t.linear[0][v])
+		}
+	}
+	return out
+}
+
 func (t *transform) value(light float32) uint8 {
 	return t.bytes[int(min(max(light, 0), 1)*lightSteps+0.5)]
 }
@@ -104,7 +140,11 @@ func (t *transform) value(light float32) uint8 {
 // apply gives a picture in sRGB. Greys have no colours to turn: a profile for
 // RGB does not apply to them.
 func (t *transform) apply(m image.Image) image.Image {
-	if gray, ok := m.(*image.Gray); ok {
+	gray, ok := m.(*image.Gray)
+	switch {
+	case ok && t.gray:
+		return t.applyGray(gray)
+	case ok:
 		return gray
 	}
 	from := pixelsOf(m)

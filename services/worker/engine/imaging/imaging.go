@@ -6,7 +6,8 @@
 // planned, before anything is decoded; the original is decoded once for all
 // renditions; results have exactly the planned sizes.
 //
-// Pictures in RGB with a profile of colorants and tone curves come out in sRGB;
+// Pictures in RGB with a profile of colorants and tone curves, and greys with a
+// curve, come out in sRGB;
 // profiles made of tables, as those of CMYK are, are not converted: inks become
 // colours by the simple formula. Metadata is dropped unless it is asked for, and
 // then only JPEG and PNG carry it: see [pipeline.Metadata]. What was kept never

@@ -24,6 +24,8 @@ func TestConformance(t *testing.T) {
 	enginetest.Conform(t, New(), Abilities())
 }
 
+func TestColours(t *testing.T) { enginetest.Colours(t, New(), Abilities()) }
+
 func TestWallTimeEndsBetweenSteps(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "original")
 	require.NoError(t, os.WriteFile(source, enginetest.PNG(t, enginetest.Quadrants(9, 9)), 0o600))

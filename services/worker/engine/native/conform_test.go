@@ -24,3 +24,9 @@ func TestAbilitiesOfThePool(t *testing.T) {
 	require.NoError(t, err)
 	enginetest.Conform(t, newPool(t), can)
 }
+
+func TestColours(t *testing.T) {
+	can, err := native.Abilities()
+	require.NoError(t, err)
+	enginetest.Colours(t, newEngine(t), can)
+}
