@@ -14,7 +14,7 @@ func slow(s shape, original engine.Picture, can engine.Abilities) string {
 	if !can.Fast {
 		return "this engine has no fast path"
 	}
-	for _, why := range []string{slowOriginal(original), slowResult(s.r), slowOperations(s.r)} {
+	for _, why := range []string{slowOriginal(original), slowResult(s.r), slowOperations(s.r), slowGeometry(s)} {
 		if why != "" {
 			return why
 		}
@@ -87,6 +87,53 @@ func slowOperations(r pipeline.Rendition) string {
 	}
 	return ""
 }
+
+// maxWebP is the longest side of a WebP in pixels.
+const maxWebP = 16383
+
+// slowGeometry: on planes all operations are one cut and one scaling. What comes
+// after a border, or brings back what was made smaller, is more than that.
+func slowGeometry(s shape) string {
+	x, y, framed := 1.0, 1.0, false // pixels of the original to one of the result
+	for i, op := range s.r.Operations {
+		before, to := s.sizes[i], s.sizes[i+1]
+		switch o := op.(type) {
+		case pipeline.Rotate:
+			if math.Mod(o.Angle, 180) != 0 {
+				x, y = y, x
+			}
+		case pipeline.Crop:
+			if framed {
+				return fmt.Sprintf("operations[%d] cuts what was padded", i)
+			}
+		case pipeline.Resize:
+			if framed {
+				return fmt.Sprintf("operations[%d] scales what was padded", i)
+			}
+			fromW, fromH, toW, toH := before.Width, before.Height, to.Width, to.Height
+			switch o.Fit {
+			case pipeline.Cover:
+				_, _, fromW, fromH = o.Source(fromW, fromH)
+			case pipeline.Pad:
+				toW, toH = o.Within(fromW, fromH)
+				framed = toW != to.Width || toH != to.Height
+			case pipeline.Contain, pipeline.Stretch, "":
+			}
+			nextX, nextY := x*float64(fromW)/float64(toW), y*float64(fromH)/float64(toH)
+			if again(x, nextX) || again(y, nextY) {
+				return fmt.Sprintf("operations[%d] enlarges what was made smaller", i)
+			}
+			x, y = nextX, nextY
+		}
+	}
+	if end := s.sizes.Result(); s.r.Format == pipeline.WebP && max(end.Width, end.Height) > maxWebP {
+		return "the result is too long for a webp made of planes"
+	}
+	return ""
+}
+
+// again reports whether a scaling enlarges what one before has made smaller.
+func again(before, after float64) bool { return before > 1 && after < before*0.999 }
 
 // needsMore says why an operation cannot be done on planes; empty when it can.
 func needsMore(op pipeline.Operation) string {
