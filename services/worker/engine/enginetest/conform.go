@@ -16,6 +16,7 @@ func Conform(t *testing.T, e engine.Engine, can engine.Abilities) {
 	t.Run("watermarks", c.watermarks)
 	t.Run("texts", c.texts)
 	t.Run("every operation in every format", c.everyOperationInEveryFormat)
+	t.Run("cuts", c.cuts)
 	t.Run("inputs", c.inputs)
 	t.Run("profiles", c.profiles)
 	t.Run("quality", c.quality)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/gif"
 	"os"
 	"path/filepath"
@@ -18,6 +19,31 @@ import (
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/ssim"
 )
+
+// cuts writes parts of a picture, whose rows do not lie side by side in memory,
+// in every format: what stands in them is what a PNG shows.
+func (s conformance) cuts(t *testing.T) {
+	gray, scene := image.NewGray(image.Rect(0, 0, 120, 80)), Scene(120, 80)
+	draw.Draw(gray, gray.Rect, scene, image.Point{}, draw.Src)
+	clear := Scene(120, 80)
+	for i := 3; i < len(clear.Pix); i += 4 {
+		clear.Pix[i] = uint8(100 + i/4%120)
+	}
+	for name, original := range map[string][]byte{"opaque": PNG(t, scene), "grey": PNG(t, gray), "clear": PNG(t, clear), "jpeg": JPEG(t, scene, 6)} {
+		const op = `"operations":[{"op":"crop","width":53,"height":41,"gravity":"southeast"}]}]}`
+		golden := s.Picture(t, original, `{"renditions":[{"format":"png",`+op)
+		for _, f := range s.can.Out {
+			report, err := s.Render(t, original, `{"renditions":[{"format":"`+string(f)+`",`+op)
+			require.NoError(t, err, "%s as %s", name, f)
+			if f == pipeline.TIFF {
+				mean, most, err := deltas(golden, Open(t, report.Renditions[0]))
+				require.NoError(t, err)
+				require.Less(t, mean, 0.1, "%s as %s", name, f)
+				require.Less(t, most, 0.5, "%s as %s", name, f)
+			}
+		}
+	}
+}
 
 // quality checks the search for the smallest file that is like enough, and for
 // one that fits.

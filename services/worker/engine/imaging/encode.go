@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/draw"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 
+	lib "github.com/disintegration/imaging"
 	"golang.org/x/image/tiff"
 
 	"imagemill/internal/fault"
@@ -127,7 +129,7 @@ func (e *Engine) encoded(ctx context.Context, m image.Image, format pipeline.For
 	case pipeline.GIF:
 		err = gif.Encode(b.body, forGIF(m, r.Colors), nil)
 	case pipeline.TIFF:
-		err = tiff.Encode(b.body, forPNG(m), &tiff.Options{Compression: tiff.Deflate, Predictor: true})
+		err = tiff.Encode(b.body, forTIFF(m), &tiff.Options{Compression: tiff.Deflate, Predictor: true})
 	default:
 		err = e.png(b.body, m, r)
 	}
@@ -152,6 +154,25 @@ func (e *Engine) png(w io.Writer, m image.Image, r pipeline.Rendition) error {
 func forPNG(m image.Image) image.Image {
 	if p, slow := m.(*image.YCbCr); slow {
 		return pixelsOf(p)
+	}
+	return m
+}
+
+// forTIFF gives a picture without gaps between its rows, behind which the encoder
+// panics (golang.org/x/image, its predictor).
+func forTIFF(m image.Image) image.Image {
+	m = forPNG(m)
+	switch p := m.(type) {
+	case *image.Gray:
+		if p.Stride != p.Rect.Dx() {
+			whole := image.NewGray(image.Rectangle{Max: p.Rect.Size()})
+			draw.Draw(whole, whole.Rect, p, p.Rect.Min, draw.Src)
+			return whole
+		}
+	case *image.NRGBA:
+		if p.Stride != 4*p.Rect.Dx() {
+			return lib.Clone(p)
+		}
 	}
 	return m
 }
