@@ -23,6 +23,7 @@ func Conform(t *testing.T, e engine.Engine, can engine.Abilities) {
 	t.Run("palettes", c.palettes)
 	t.Run("metadata", c.metadata)
 	t.Run("camera pictures", c.cameraPictures)
+	t.Run("places", c.places)
 	t.Run("animations", c.animations)
 	t.Run("cascade", c.cascade)
 	t.Run("what cannot be had", c.refusals)

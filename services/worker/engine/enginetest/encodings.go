@@ -17,6 +17,7 @@ import (
 	"imagemill/internal/fault"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
+	"imagemill/services/worker/engine/header"
 	"imagemill/services/worker/engine/ssim"
 )
 
@@ -176,6 +177,56 @@ func (s conformance) cameraPictures(t *testing.T) {
 				require.NotContains(t, string(out[4:]), "\xff\xd8\xff", "a thumbnail in %s", r.File)
 			}
 		}
+	}
+}
+
+// places writes camera pictures in every format with all that may be kept: no
+// result tells where it was taken or by which camera, shows the thumbnail, or is
+// turned again by whoever shows it.
+func (s conformance) places(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(Shared(t, "photos", "gps"), "*.jpg"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	turned := filepath.Join(t.TempDir(), "turned.jpg")
+	require.NoError(t, os.WriteFile(turned, JPEG(t, Scene(360, 240), 6), 0o600))
+	modes := []string{"", `"metadata":"copyright",`, `"metadata":"keep",`}
+	if !s.can.Metadata {
+		modes = modes[:1]
+	}
+	for _, file := range append(files, turned) {
+		for _, f := range s.can.Out {
+			for _, mode := range modes {
+				// The first may take the fast path, the second may not.
+				for _, op := range []string{`{"op":"resize","width":100}`, `{"op":"resize","width":100},{"op":"blur","sigma":0.5}`} {
+					s.tellsNothing(t, file, `{"renditions":[{"format":"`+string(f)+`",`+mode+`"operations":[`+op+`]}]}`)
+				}
+			}
+		}
+	}
+}
+
+// tellsNothing renders a file and looks into the result.
+func (s conformance) tellsNothing(t *testing.T, file, document string) {
+	t.Helper()
+	report, err := s.RenderFile(t, file, document, engine.Limits{})
+	require.NoError(t, err, document)
+	r := report.Renditions[0]
+	body, err := os.ReadFile(r.File)
+	require.NoError(t, err)
+	for _, mark := range []string{"WGS-84", "WGS 84", "GPS-SECRET", "http://ns.adobe.com", "Photoshop 3.0"} {
+		require.NotContains(t, string(body), mark, "%s: %s", filepath.Base(file), document)
+	}
+	require.NotContains(t, string(body[4:]), "\xff\xd8\xff", "a thumbnail: %s: %s", filepath.Base(file), document)
+	if r.Format == pipeline.JXL {
+		return // whose header is not read
+	}
+	info, err := header.Open(r.File, 1)
+	require.NoError(t, err, document)
+	require.Equal(t, 1, info.Orientation, "what was applied is said again: %s", document)
+	require.Equal(t, image.Pt(r.Width, r.Height), image.Pt(info.Width, info.Height), document)
+	for name := range info.EXIF.Fields {
+		require.False(t, strings.HasPrefix(name, "GPS"), "%s in %s", name, document)
+		require.NotContains(t, []string{"BodySerialNumber", "LensSerialNumber", "CameraSerialNumber", "MakerNote", "ImageUniqueID"}, name, document)
 	}
 }
 

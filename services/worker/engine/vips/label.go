@@ -19,15 +19,16 @@ import (
 // profile, times of an animation. kept is false when the file is to carry
 // nothing but pixels and times.
 func (t *task) labelled(m ref, frames int) (labelled ref, kept bool, err error) {
-	plain := t.r.Metadata == pipeline.Strip && t.r.Profile == pipeline.SRGB
-	if plain && frames == 1 {
-		return m, false, nil
-	}
 	m, err = t.own.make(func(out *ref) C.int { return C.mill_copy(m, out) })
 	if err != nil {
 		return nil, false, fmt.Errorf("label rendition %s: %w", t.r.Name, err)
 	}
-	C.mill_bare(m) // a decoded picture may still carry all that its file did
+	// A decoded picture may still carry all that its file did, and not every saver
+	// leaves that out when told to: WebP and TIFF kept the orientation.
+	C.mill_bare(m)
+	if frames == 1 && t.r.Metadata == pipeline.Strip && t.r.Profile == pipeline.SRGB {
+		return m, false, nil
+	}
 	from, err := t.own.header(t.src)
 	if err != nil {
 		return nil, false, damaged(t.src.format, err)
