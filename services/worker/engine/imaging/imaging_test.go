@@ -26,6 +26,8 @@ func TestConformance(t *testing.T) {
 
 func TestColours(t *testing.T) { enginetest.Colours(t, New(), Abilities()) }
 
+func TestReferences(t *testing.T) { enginetest.References(t, New()) }
+
 func TestWallTimeEndsBetweenSteps(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "original")
 	require.NoError(t, os.WriteFile(source, enginetest.PNG(t, enginetest.Quadrants(9, 9)), 0o600))

@@ -30,3 +30,5 @@ func TestColours(t *testing.T) {
 	require.NoError(t, err)
 	enginetest.Colours(t, newEngine(t), can)
 }
+
+func TestReferences(t *testing.T) { enginetest.References(t, newEngine(t)) }
