@@ -82,7 +82,7 @@ func svgRoot(b []byte, strict bool) ([]byte, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	for {
 		b = bytes.TrimLeft(b, " \t\r\n")
-		end := -1
+		var end int
 		switch {
 		case bytes.HasPrefix(b, []byte("<?")):
 			end = after(b, "?>")

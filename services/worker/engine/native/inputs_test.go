@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ import (
 const asInputs = "IMAGEMILL_TEST_INPUTS"
 
 func switched() (on []sniff.Format) {
-	for _, name := range strings.Fields(os.Getenv(asInputs)) {
+	for name := range strings.FieldsSeq(os.Getenv(asInputs)) {
 		on = append(on, sniff.Format(name))
 	}
 	return on
@@ -212,6 +213,52 @@ func TestJPEGXLBothWays(t *testing.T) {
 		got := pixel(m, 3, 3)
 		near := func(a, b uint8) bool { return max(a, b)-min(a, b) < 16 }
 		require.True(t, near(want.R, got.R) && near(want.G, got.G) && near(want.B, got.B), "%d: %v %v", i, want, got)
+	}
+}
+
+// Damaged files of the formats that are switched on end in words, or as a picture;
+// no process dies of them.
+func TestDamagedFilesOfSwitchedFormats(t *testing.T) {
+	for f, original := range map[sniff.Format]func(t *testing.T, s enginetest.Suite) []byte{
+		sniff.SVG: func(*testing.T, enginetest.Suite) []byte { return svg(`<text x="2" y="30">Ag</text>`) },
+		sniff.PDF: func(*testing.T, enginetest.Suite) []byte {
+			return pdf("", [2]string{"60 40", redLeft + " " + withText})
+		},
+		sniff.JXL: func(t *testing.T, s enginetest.Suite) []byte {
+			report, err := s.Render(t, enginetest.PNG(t, enginetest.Quadrants(120, 80)), `{"renditions":[{"format":"jxl"}]}`)
+			require.NoError(t, err)
+			b, err := os.ReadFile(report.Renditions[0].File)
+			require.NoError(t, err)
+			return b
+		},
+	} {
+		t.Run(string(f), func(t *testing.T) {
+			s := drawings(t, f)
+			whole := original(t, s)
+			random := rand.New(rand.NewPCG(1, 2))
+			made, refused := 0, 0
+			for i := range 120 {
+				b := bytes.Clone(whole)
+				if i < 30 {
+					b = b[:len(b)*i/30]
+				} else {
+					for range 1 + random.IntN(8) {
+						b[random.IntN(len(b))] = byte(random.UintN(256))
+					}
+				}
+				report, err := s.Render(t, b, `{"renditions":[{"format":"png","operations":[{"op":"resize","width":90}]}]}`)
+				require.False(t, engine.Died(err), "%d: %v", i, err)
+				if err != nil {
+					require.True(t, engine.Final(err), "%d: %v", i, err)
+					refused++
+					continue
+				}
+				enginetest.Open(t, report.Renditions[0])
+				made++
+			}
+			t.Logf("%d made, %d refused", made, refused)
+			require.Greater(t, refused, 10)
+		})
 	}
 }
 

@@ -11,6 +11,7 @@ import "C"
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -26,6 +27,11 @@ func draws(f sniff.Format) bool { return f == sniff.SVG || f == sniff.PDF }
 // name of its one class. It fails for a format that is not among those, and for one
 // that the loaded libvips cannot read.
 func allow(on []sniff.Format) error {
+	if slices.Contains(on, sniff.PDF) {
+		module := C.CString("vips-poppler") // a libvips may have it built in, or PDFium instead
+		C.mill_more(module)
+		C.free(unsafe.Pointer(module))
+	}
 	for _, f := range on {
 		loader, ok := loaders[f]
 		if !ok || loader.class == "" {

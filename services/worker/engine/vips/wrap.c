@@ -62,6 +62,18 @@ static void load_modules(const char *const *modules) {
 	g_free(folder);
 }
 
+// block switches off whatever libvips calls untrusted, of all that is loaded now.
+static void block(void) {
+#if VIPS_MAJOR_VERSION > 8 || (VIPS_MAJOR_VERSION == 8 && VIPS_MINOR_VERSION >= 13)
+	vips_block_untrusted_set(TRUE);
+#else
+#error "libvips 8.13 or newer is needed"
+#endif
+	// Only what this program itself wrote is read or written through these.
+	vips_operation_block_set("VipsForeignSaveJxl", FALSE);
+	vips_operation_block_set("VipsForeignLoadJxlBuffer", FALSE);
+}
+
 int mill_start(void) {
 	static const char *const modules[] = {"vips-heif", "vips-jxl", NULL};
 	char *home = g_strdup(g_getenv("VIPSHOME"));
@@ -76,14 +88,7 @@ int mill_start(void) {
 		return -1;
 	load_modules(modules);
 	g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG | G_LOG_LEVEL_MESSAGE, note, NULL);
-#if VIPS_MAJOR_VERSION > 8 || (VIPS_MAJOR_VERSION == 8 && VIPS_MINOR_VERSION >= 13)
-	vips_block_untrusted_set(TRUE);
-#else
-#error "libvips 8.13 or newer is needed"
-#endif
-	// Only what this program itself wrote is read or written through these.
-	vips_operation_block_set("VipsForeignSaveJxl", FALSE);
-	vips_operation_block_set("VipsForeignLoadJxlBuffer", FALSE);
+	block();
 	vips_concurrency_set(1);
 	vips_cache_set_max(0);
 	vips_cache_set_max_mem(0);
@@ -99,6 +104,12 @@ int mill_known(const char *nickname) {
 	int blocked = VIPS_OPERATION_CLASS(class)->flags & VIPS_OPERATION_BLOCKED;
 	g_type_class_unref(class);
 	return !blocked;
+}
+
+void mill_more(const char *module) {
+	const char *const modules[] = {module, NULL};
+	load_modules(modules);
+	block(); // what came with it, too
 }
 
 void mill_allow(const char *class) { vips_operation_block_set(class, FALSE); }

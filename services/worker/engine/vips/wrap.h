@@ -28,6 +28,8 @@ int mill_start(void);
 void mill_forget(void);
 char *mill_said(void);
 int mill_known(const char *nickname);
+/* Loads a module of libvips that is not loaded otherwise, and blocks what it brings. */
+void mill_more(const char *module);
 void mill_allow(const char *class);
 
 int mill_load(int format, int fd, int shrink, double scale, int page, int pages, int sequential, VipsImage **out);
