@@ -17,8 +17,8 @@ stop() {
 	rm -rf "$work"
 }
 trap stop EXIT
-tags=; [ "$kind" = imaging ] || tags=vips
-CGO_ENABLED=$([ "$kind" = imaging ] && echo 0 || echo 1) go build -tags "$tags" -o "$work/imagemill" ./cmd/imagemill
+CGO_ENABLED=0 go build -o "$work/imagemill" ./cmd/imagemill
+[ "$kind" = imaging ] || CGO_ENABLED=1 go build -tags vips -o "$work/imagemill-engine" ./cmd/imagemill-engine
 go build -o "$work/soak" ./bench/soak
 if [ -d /sys/fs/cgroup/memory ]; then
 	group=/sys/fs/cgroup/memory/imagemill-soak-$$

@@ -17,15 +17,10 @@ static void trim(size_t idle) { (void)idle; }
 */
 import "C"
 
-import (
-	"runtime/debug"
-	"runtime/metrics"
-	"time"
-)
+import "time"
 
 const (
-	// idleMemory is how much of what is not needed any more may stay in the process,
-	// in bytes: of C, and of Go.
+	// idleMemory is how much of what C has freed may stay in the process, in bytes.
 	idleMemory = 32 << 20
 	// trimTime is the time from which a picture may have left much behind; to look
 	// costs nothing beside it.
@@ -37,16 +32,11 @@ const (
 // one or two work at a time.
 func fewArenas() { C.few_arenas() }
 
-// trim gives back to the system what the libraries of C and Go keep after a large
-// picture: after a few hundred of them, several times what any one needs.
+// trim gives back to the system what the C library keeps after a large picture: after
+// a few hundred of them, several times what any one needs. What Go keeps,
+// engine/process gives back.
 func trim(took time.Duration) {
-	if took < trimTime {
-		return
-	}
-	C.trim(idleMemory)
-	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
-	metrics.Read(heap)
-	if heap[0].Value.Uint64()+heap[1].Value.Uint64() > idleMemory {
-		debug.FreeOSMemory()
+	if took >= trimTime {
+		C.trim(idleMemory)
 	}
 }

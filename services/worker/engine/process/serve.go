@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/sandbox"
@@ -78,6 +79,7 @@ func (s *server) next(ctx context.Context) error {
 		return fmt.Errorf("receive: %w", err)
 	}
 	answer := reply{ID: id}
+	began := time.Now()
 	report, err := s.engine.Render(ctx, job)
 	done()
 	if err != nil {
@@ -88,6 +90,7 @@ func (s *server) next(ctx context.Context) error {
 	if err := writeFrame(s.line.out, answer); err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
+	giveBack(time.Since(began))
 	return nil
 }
 
