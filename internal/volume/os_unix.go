@@ -32,3 +32,12 @@ func FreeBytes(path string) (int64, error) {
 	}
 	return int64(uint64(st.Bavail) * uint64(st.Bsize)), nil //nolint:gosec,unconvert // types differ by system
 }
+
+// FreeBytesAt is FreeBytes for a folder that is open.
+func FreeBytesAt(dir *os.File) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(dir.Fd()), &st); err != nil {
+		return 0, &os.PathError{Op: "statfs", Path: dir.Name(), Err: err}
+	}
+	return int64(uint64(st.Bavail) * uint64(st.Bsize)), nil //nolint:gosec,unconvert // types differ by system
+}

@@ -59,7 +59,15 @@ type Store struct {
 // Open makes the folders where they are missing, removes what a crash left in
 // tmp, and gives a store over them. It starts nothing and needs no Close.
 func Open(cfg Config, deps Deps) (*Store, error) {
-	return open(cfg, deps, osFS{})
+	s, err := open(cfg, deps, osFS{})
+	if err != nil {
+		return nil, err
+	}
+	if s.fs, s.free, err = near(s.cfg.Dir); err != nil {
+		return nil, fmt.Errorf("open disk store %s: %w", s.cfg.Dir, err)
+	}
+	s.folders.fs = s.fs
+	return s, nil
 }
 
 func open(cfg Config, deps Deps, fsys fileSystem) (*Store, error) {
