@@ -16,7 +16,6 @@ import (
 // the root may be a file system that another process answers for, which is asked
 // for each look through it, some ten times for a picture.
 type nearFS struct {
-	osFS
 	dir string
 	at  *os.File
 }
