@@ -23,7 +23,6 @@ import (
 
 	"imagemill/internal/fault"
 	"imagemill/services/worker/engine"
-	"imagemill/services/worker/engine/enginetest"
 )
 
 // avif is what stands before the pixels of an AVIF of 64×48 with transparency.
@@ -242,24 +241,6 @@ func TestWhatIsNotInAPicture(t *testing.T) {
 		require.ErrorContains(t, err, says)
 		require.Equal(t, fault.Unprocessable, fault.KindOf(err))
 	}
-}
-
-func TestPhotographs(t *testing.T) {
-	dir := enginetest.Shared(t, "photos")
-	for orientation := range 9 {
-		got, err := Open(filepath.Join(dir, "orientation", "Portrait_"+string(rune('0'+orientation))+".jpg"), 1)
-		require.NoError(t, err)
-		require.Equal(t, max(orientation, 1), got.Orientation)
-	}
-	place, err := Open(filepath.Join(dir, "gps", "DSCN0010.jpg"), 1)
-	require.NoError(t, err)
-	require.Equal(t, "43.467448", place.EXIF.Fields["GPSLatitude"])
-	require.Equal(t, "11.885127", place.EXIF.Fields["GPSLongitude"])
-	require.Equal(t, engine.ProfileSRGB, place.Profile)
-	odd, err := Open(filepath.Join(dir, "dragonfly.jpg"), 1)
-	require.NoError(t, err)
-	require.Equal(t, engine.Chroma422, odd.Chroma)
-	require.True(t, odd.Interlaced)
 }
 
 // insert puts bytes behind the first n of a file.
