@@ -52,7 +52,7 @@ func measure(group string) (m memory, err error) {
 		m.kills = field(file("memory.oom_control"), "oom_kill")
 		m.peak = number(file("memory.max_usage_in_bytes"))
 	}
-	for _, id := range strings.Fields(string(file("cgroup.procs"))) {
+	for id := range strings.FieldsSeq(string(file("cgroup.procs"))) {
 		status, _ := os.ReadFile(filepath.Join("/proc", id, "status"))
 		line, _ := os.ReadFile(filepath.Join("/proc", id, "cmdline"))
 		resident := field(bytes.ReplaceAll(status, []byte(":"), []byte(" ")), "VmRSS") << 10

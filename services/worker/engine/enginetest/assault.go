@@ -108,7 +108,7 @@ func Hostile(t *testing.T, a Assault) {
 				}
 			}
 			for m := first; m < n; m++ {
-				if one || int(m%uint64(len(hostilePipelines()))) == i { //nolint:gosec // four
+				if one || int(m%uint64(len(hostilePipelines()))) == i {
 					jobs = append(jobs, func() specimen { return corpus.mutation(seed, m) })
 				}
 			}

@@ -6,7 +6,6 @@ import (
 	"image/png"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,19 +23,10 @@ func Command(t testing.TB, name string, args ...string) {
 		}
 		t.Skipf("libvips-tools is not here: %v", err)
 	}
-	cmd := exec.CommandContext(t.Context(), path, args...) //nolint:gosec // what the tests themselves say
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Env = append(os.Environ(), "VIPS_WARNING=0")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s %q: %s", name, args, out)
-}
-
-// made runs a command of vips that turns the file from into a PNG, and gives
-// the picture.
-func made(t testing.TB, from, operation string, args ...string) image.Image {
-	t.Helper()
-	to := filepath.Join(t.TempDir(), "made.png")
-	Command(t, "vips", append([]string{operation, from, to}, args...)...)
-	return openPNG(t, to)
 }
 
 // openPNG reads a PNG.

@@ -65,7 +65,7 @@ func newCorpus(t *testing.T, e engine.Engine, can engine.Abilities) corpus {
 
 // mutation makes file number n of a seed: the same bytes whenever it is asked for.
 func (c corpus) mutation(seed, n uint64) specimen {
-	r := rand.New(rand.NewPCG(seed, n)) //nolint:gosec // to be repeatable is the point
+	r := rand.New(rand.NewPCG(seed, n))
 	from := c.files[r.IntN(len(c.files))]
 	if r.IntN(6) == 0 {
 		from = c.made[r.IntN(len(c.made))]
@@ -152,12 +152,12 @@ func (m *mutant) length() {
 	if little {
 		order = binary.LittleEndian
 	}
-	change := uint32(m.IntN(9)) - 4 //nolint:gosec // wraps on purpose
+	change := uint32(m.IntN(9)) - 4
 	switch {
 	case short && near:
-		order.PutUint16(m.b[at:], order.Uint16(m.b[at:])+uint16(change)) //nolint:gosec // wraps on purpose
+		order.PutUint16(m.b[at:], order.Uint16(m.b[at:])+uint16(change))
 	case short:
-		order.PutUint16(m.b[at:], uint16(v)) //nolint:gosec // the low half
+		order.PutUint16(m.b[at:], uint16(v))
 	case near:
 		order.PutUint32(m.b[at:], order.Uint32(m.b[at:])+change)
 	default:
@@ -251,7 +251,7 @@ func (m *mutant) size() {
 	b := m.b
 	short := func(order binary.ByteOrder, at int, v uint32) {
 		if at >= 0 && at+2 <= len(b) {
-			order.PutUint16(b[at:], uint16(v)) //nolint:gosec // the low half
+			order.PutUint16(b[at:], uint16(v))
 		}
 	}
 	long := func(order binary.ByteOrder, at int, v uint32) {
@@ -345,6 +345,6 @@ func (m *mutant) heal() {
 			binary.BigEndian.PutUint32(m.b[p.to-4:], crc32.ChecksumIEEE(m.b[p.from+4:p.to-4]))
 		}
 	case bytes.HasPrefix(m.b, []byte("RIFF")) && len(m.b) >= 8:
-		binary.LittleEndian.PutUint32(m.b[4:], uint32(len(m.b)-8)) //nolint:gosec // a file of a megabyte or so
+		binary.LittleEndian.PutUint32(m.b[4:], uint32(len(m.b)-8))
 	}
 }

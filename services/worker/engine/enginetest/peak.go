@@ -52,7 +52,7 @@ func (p *peak) look() {
 	lists, _ := filepath.Glob("/proc/self/task/*/children")
 	for _, list := range lists {
 		children, _ := os.ReadFile(list)
-		for _, id := range strings.Fields(string(children)) {
+		for id := range strings.FieldsSeq(string(children)) {
 			status, _ := os.ReadFile(filepath.Join("/proc", id, "status"))
 			_, line, found := strings.Cut(string(status), "VmHWM:")
 			var kilobytes int64
