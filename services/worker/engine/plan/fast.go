@@ -32,7 +32,7 @@ func planes(s shape, original engine.Picture, can engine.Abilities) bool {
 		return false
 	}
 	return can.Fast && !original.Alpha && original.Frames <= 1 && original.Bands == 3 &&
-		s.r.Format != pipeline.Same && slowResult(s.r) == "" && slowOperations(s.r) == ""
+		s.r.Format != pipeline.Same && slowResult(s.r) == "" && slowOperations(s.r) == "" && slowGeometry(s) == ""
 }
 
 // slowOriginal: the fast path takes the planes of a JPEG as they are.
