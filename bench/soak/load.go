@@ -68,6 +68,9 @@ func (s *soak) run(ctx context.Context) (err error) {
 		if err := s.send(ctx, from, to); err != nil {
 			return err
 		}
+		if err := pause(ctx, idle); err != nil {
+			return err
+		}
 		now, err := measure(s.group)
 		if err != nil {
 			return err
@@ -84,6 +87,19 @@ func (s *soak) run(ctx context.Context) (err error) {
 // samples is how often memory is measured in so many pictures as are sent before the
 // first measure counts. All that were sent have ended then.
 const samples = 5
+
+// idle is the rest before each measure, in which engines give back what they have kept
+// for a next picture.
+const idle = time.Second
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
 
 // mean is the mean of the resident memory, in bytes.
 func mean(all []memory) int64 {

@@ -40,3 +40,6 @@ func trim(took time.Duration) {
 		C.trim(idleMemory)
 	}
 }
+
+// Idle does so whatever there is; engine/process calls it when there is nothing to do.
+func (e *Engine) Idle() { C.trim(0) }

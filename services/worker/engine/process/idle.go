@@ -2,27 +2,28 @@ package process
 
 import (
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
+
+	"imagemill/services/worker/engine"
 )
 
-const (
-	// idleMemory is how much of what Go holds may stay in a child that idles, in bytes.
-	idleMemory = 32 << 20
-	// idleTime is the time from which a picture may have left much behind; to look
-	// costs nothing beside it.
-	idleTime = 50 * time.Millisecond
-)
+// idleTime is how long a child has had nothing to do when it gives memory back. One
+// that goes from picture to picture keeps what the next will need.
+const idleTime = 200 * time.Millisecond
 
-// giveBack returns to the system what Go keeps after a large picture. Left alone, a
-// child holds it until the next picture makes the collector run.
-func giveBack(took time.Duration) {
-	if took < idleTime {
-		return
-	}
-	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
-	metrics.Read(heap)
-	if heap[0].Value.Uint64()+heap[1].Value.Uint64() > idleMemory {
-		debug.FreeOSMemory()
-	}
+// idler is what an engine may implement beside Render: to give back to the system
+// what it keeps for the next picture. It is called when there has been none for a
+// while, and may meet one that begins.
+type idler interface{ Idle() }
+
+// idleTimer is set behind each picture and stopped by the next.
+func idleTimer(e engine.Engine) *time.Timer {
+	t := time.AfterFunc(time.Hour, func() {
+		if i, ok := e.(idler); ok {
+			i.Idle()
+		}
+		debug.FreeOSMemory() // left alone, the collector runs with the next picture only
+	})
+	t.Stop()
+	return t
 }

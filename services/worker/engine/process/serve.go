@@ -27,7 +27,8 @@ import (
 func Serve(ctx context.Context, line *Line, e engine.Engine, about About) error {
 	stop := context.AfterFunc(ctx, line.end)
 	defer stop()
-	s := server{line: line, engine: e, about: about}
+	s := server{line: line, engine: e, about: about, idle: idleTimer(e)}
+	defer s.idle.Stop()
 	err := s.greet()
 	for err == nil {
 		err = s.next(ctx)
@@ -52,6 +53,7 @@ type server struct {
 	about  About
 	dir    string
 	known  documents
+	idle   *time.Timer
 }
 
 func (s *server) greet() error {
@@ -79,7 +81,7 @@ func (s *server) next(ctx context.Context) error {
 		return fmt.Errorf("receive: %w", err)
 	}
 	answer := reply{ID: id}
-	began := time.Now()
+	s.idle.Stop()
 	report, err := s.engine.Render(ctx, job)
 	done()
 	if err != nil {
@@ -90,7 +92,7 @@ func (s *server) next(ctx context.Context) error {
 	if err := writeFrame(s.line.out, answer); err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
-	giveBack(time.Since(began))
+	s.idle.Reset(idleTime)
 	return nil
 }
 

@@ -204,3 +204,28 @@ func ExampleServe() {
 	}
 	// Output:
 }
+
+// resting is an engine that tells when it is told that there is nothing to do.
+type resting struct {
+	stub
+	told chan struct{}
+}
+
+func (r resting) Idle() { r.told <- struct{}{} }
+
+func TestAnIdleChildGivesBack(t *testing.T) {
+	document, err := write(pipeline.DefaultPresets()["small"])
+	require.NoError(t, err)
+	in, parent := io.Pipe()
+	e := resting{stub{err: fault.New(fault.Invalid, "no")}, make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(t.Context(), NewLine(in, io.Discard), e, About{}) }()
+	_, err = io.Copy(parent, frames(t, request{ID: 1, Source: "s"}, document))
+	require.NoError(t, err)
+	<-e.told
+	_, err = io.Copy(parent, bytes.NewReader(frames(t, request{ID: 2, Source: "s"}, document).Bytes()[len(frames(t).Bytes()):]))
+	require.NoError(t, err)
+	<-e.told
+	require.NoError(t, parent.Close())
+	require.NoError(t, <-ended)
+}
