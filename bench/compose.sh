@@ -15,12 +15,15 @@ up=0
 finish() { compose down -v --timeout 5 >/dev/null 2>&1 || true; [ $up = 0 ] || { kill $up; wait $up; } 2>/dev/null || true; rm -rf "$work"; }
 trap finish EXIT
 CGO_ENABLED=0 go build -o "$work/imagemill" ./cmd/imagemill
+# The image has the native engine, so up gets it as well, where it can be built.
+engine="pure Go"
+if pkg-config --exists vips 2>/dev/null; then go build -tags vips -o "$work/imagemill-engine" ./cmd/imagemill-engine; engine=native; fi
 image=${IMAGEMILL_IMAGE:-imagemill:latest}
 within() { timeout 120 docker run --rm --network "${project}_public" "$image" bench --url http://frontend:8080 --clients "$1" --count "$2" --warm 100 2>&1 | grep -E 'finished|a second'; }
 load() { timeout 120 "$work/imagemill" bench --url "$1" --clients "$2" --count "$3" --warm 100 2>&1 | grep -E 'finished|a second'; }
 ready() { for _ in $(seq 600); do curl -sf -o /dev/null "$1/readyz" && return; sleep 0.1; done; echo "not ready: $1"; exit 1; }
 
-echo "== load $(cut -d' ' -f1-3 /proc/loadavg), $(nproc) cores, $(git rev-parse --short HEAD)"
+echo "== load $(cut -d' ' -f1-3 /proc/loadavg), $(nproc) cores, $(git rev-parse --short HEAD), engine of up: $engine"
 begin=$(date +%s%3N)
 compose up -d --no-build >/dev/null 2>&1
 ready "http://127.0.0.1:$port"; echo "compose up to ready: $(($(date +%s%3N) - begin)) ms"
