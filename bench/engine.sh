@@ -4,8 +4,7 @@
 # usage: bench/engine.sh [12-megapixel JPEG]   on Linux, with libvips' headers
 # BENCH_ROUNDS is how often each pair is measured, BENCH_CASES what is measured;
 # the case "pool" is the engine pool beside two threads of the yardstick, BENCH_POOL
-# which of its jobs, and BENCH_PROGRAM the program whose engines it runs (else the
-# test's own).
+# which of its jobs.
 set -eu
 cd "$(dirname "$0")/.."
 photo=$(realpath -e "${1:-../shared/photos/nuthatch-12mp.jpg}")
@@ -13,6 +12,7 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 rounds=${BENCH_ROUNDS:-3}
 cc -O2 -o "$work/thumbnail" bench/yardstick/thumbnail.c $(pkg-config --cflags --libs vips)
 go test -tags vips -c -o "$work/native" ./services/worker/engine/native
+go build -tags vips -o "$work/imagemill-engine" ./cmd/imagemill-engine
 vips copy "$photo" "$work/photo.png[compression=6]" 2>/dev/null
 vips copy "$photo" "$work/photo.avif[Q=80]" 2>/dev/null
 echo "load $(cut -d' ' -f1-3 /proc/loadavg), $(nproc) cores, libvips $(pkg-config --modversion vips), $(git rev-parse --short HEAD)"
@@ -42,6 +42,6 @@ beside twelve-vips BenchmarkEngines/vips/twelve  "$photo" 3 both $six
 beside png        BenchmarkEngines/native/twelve "$work/photo.png" 1 both $six
 beside avif       BenchmarkEngines/native/twelve "$work/photo.avif" 1 both $six
 if [[ " ${BENCH_CASES:-all} " == *" all "* || " $BENCH_CASES " == *" pool "* ]]; then
-  (cd services/worker/engine/native && VIPS_WARNING=0 IMAGEMILL_BENCH_PROGRAM=${BENCH_PROGRAM:-} IMAGEMILL_BENCH_PNG=$work/photo.png IMAGEMILL_BENCH_AVIF=$work/photo.avif \
+  (cd services/worker/engine/native && VIPS_WARNING=0 IMAGEMILL_BENCH_PROGRAM="$work/imagemill-engine engine" IMAGEMILL_BENCH_PNG=$work/photo.png IMAGEMILL_BENCH_AVIF=$work/photo.avif \
     "$work/native" -test.run '^$' -test.bench "^BenchmarkPool\$/${BENCH_POOL:-.}" -test.benchtime "${BENCH_TURNS:-5}x") | grep '^Benchmark'
 fi
