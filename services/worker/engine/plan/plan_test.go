@@ -189,6 +189,41 @@ func TestWhatTheFastPathTakes(t *testing.T) {
 	require.Contains(t, got.Steps[0].Why, "no fast path")
 }
 
+// What is opaque and decoded whole is made from planes where a JPEG would take the
+// fast path, and continues from its like only.
+func TestPlanesOfWhatLibvipsDecodes(t *testing.T) {
+	const small = `{"format":"jpeg","operations":[{"op":"resize","width":800}]}`
+	png := engine.Picture{Format: "png", Width: 4000, Height: 3000, Orientation: 1, Frames: 1, Bands: 3, Depth: 8}
+	with := func(change func(*engine.Picture)) engine.Picture {
+		p := png
+		change(&p)
+		return p
+	}
+	for name, c := range map[string]struct {
+		picture   engine.Picture
+		rendition string
+		planes    bool
+	}{
+		"png":      {png, small, true},
+		"16 bits":  {with(func(p *engine.Picture) { p.Depth = 16 }), small, true},
+		"avif":     {with(func(p *engine.Picture) { p.Format = "avif" }), small, true},
+		"tiff":     {with(func(p *engine.Picture) { p.Format = "tiff" }), small, false},
+		"clear":    {with(func(p *engine.Picture) { p.Alpha, p.Bands = true, 4 }), small, false},
+		"a colour": {with(func(p *engine.Picture) { p.Alpha = true }), small, false},
+		"grey":     {with(func(p *engine.Picture) { p.Bands = 1 }), small, false},
+		"frames":   {with(func(p *engine.Picture) { p.Frames = 2 }), small, false},
+		"the same": {png, `{"operations":[{"op":"resize","width":80}]}`, false},
+		"a blur":   {png, `{"format":"jpeg","operations":[{"op":"blur","sigma":3}]}`, false},
+	} {
+		got, err := Make(read(t, c.rendition), c.picture, native())
+		require.NoError(t, err)
+		require.Equal(t, c.planes, got.Steps[0].Planes, name)
+		require.False(t, got.Steps[0].Fast, name)
+		require.Contains(t, []string{engine.PathVips, engine.PathPlanes}, got.Steps[0].Path, name)
+		require.Equal(t, c.planes, got.Steps[0].Path == engine.PathPlanes, name)
+	}
+}
+
 func TestAnImpossibleOperationIsRefused(t *testing.T) {
 	_, err := Make(read(t, `{"operations":[{"op":"crop","width":9,"height":9,"x":9000,"y":0}]}`), photograph(40, 30), native())
 	require.ErrorContains(t, err, "outside")
