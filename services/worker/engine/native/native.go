@@ -31,7 +31,7 @@ type Engine struct {
 // New starts libvips and makes an engine that reads, beside the usual formats,
 // those that are named, of vips.Switched. It fails as vips.New does.
 func New(on ...sniff.Format) (*Engine, error) {
-	fewArenas()
+	boundHeaps()
 	v, err := vips.New(on...)
 	if err != nil {
 		return nil, err

@@ -6,12 +6,16 @@ package native
 #include <stdlib.h>
 #ifdef __GLIBC__
 #include <malloc.h>
-static void few_arenas(void) { mallopt(M_ARENA_MAX, 2); }
+static void bound_heaps(void) {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 16 << 20);
+}
 static void trim(size_t idle) {
   if (mallinfo2().fordblks > idle) malloc_trim(0);
 }
 #else
-static void few_arenas(void) {}
+static void bound_heaps(void) {}
 static void trim(size_t idle) { (void)idle; }
 #endif
 */
@@ -27,10 +31,11 @@ const (
 	trimTime = 50 * time.Millisecond
 )
 
-// fewArenas keeps the C library from a heap of its own for every thread, of which
-// each keeps some ten megabytes: Go's threads and those of libvips are many, but only
-// one or two work at a time.
-func fewArenas() { C.few_arenas() }
+// boundHeaps keeps the C library from a heap of its own for every thread, and from
+// keeping up to 64 MiB at the end of each: left alone, it learns from the large
+// blocks of one picture to give none back, and malloc_trim leaves the ends of heaps
+// as they are. Up to 16 MiB, which is more than the fast path needs, stay at hand.
+func boundHeaps() { C.bound_heaps() }
 
 // trim gives back to the system what the C library keeps after a large picture: after
 // a few hundred of them, several times what any one needs. What Go keeps,

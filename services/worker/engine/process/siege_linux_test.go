@@ -1,6 +1,7 @@
 package process_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -62,7 +63,7 @@ func TestAStoppedIdleChildIsReplaced(t *testing.T) {
 	pid, _ := whois(t, pool)
 	id, err := strconv.Atoi(pid)
 	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(id, syscall.SIGSTOP))
+	stop(t, id)
 	err = do(t, pool, "pid", 100*time.Millisecond)
 	require.True(t, engine.Died(err), "%v", err)
 	require.Contains(t, fault.As(err).Public, "the engine was killed after 100ms")
@@ -70,10 +71,24 @@ func TestAStoppedIdleChildIsReplaced(t *testing.T) {
 	pid, _ = whois(t, pool)
 	id, err = strconv.Atoi(pid)
 	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(id, syscall.SIGSTOP))
+	stop(t, id)
 	pool.Resize(2)
 	pool.Resize(1)
 	require.NotPanics(t, func() { healthyAfter(t, pool) })
+}
+
+// stop stops a process and waits until all of it stands still.
+func stop(t *testing.T, id int) {
+	require.NoError(t, syscall.Kill(id, syscall.SIGSTOP))
+	eventually(t, "the process stands still", func() bool {
+		stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", id))
+		for _, name := range stats {
+			if stat, _ := os.ReadFile(name); !strings.Contains(string(stat), ") T ") {
+				return false
+			}
+		}
+		return err == nil && len(stats) > 0
+	})
 }
 
 // healthyAfter lets pictures run into a stopped child until the pool has replaced it.
