@@ -33,7 +33,7 @@ type Config struct {
 	// RetryDelay is the wait after a child that did not start; default 500 ms.
 	RetryDelay time.Duration
 	// Rest is how long nothing has to be rendered until all children but one are
-	// ended; default 30 s.
+	// ended, which happens at most as long again after it; default 30 s.
 	Rest time.Duration
 	// Recycle is the number of pictures after which a child is replaced, to
 	// bound what leaks and fragments; default 1000.
