@@ -188,7 +188,8 @@ func TestNoDescriptorIsLost(t *testing.T) {
 			_, err = s.List(ctx, storage.InProgress, "", 0)
 			require.NoError(t, err)
 		}
-		require.Equal(t, before, descriptors(t))
+		// Fewer may be open: the collector closes the folders of other tests' stores.
+		require.LessOrEqual(t, descriptors(t), before)
 	}
 }
 
