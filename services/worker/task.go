@@ -2,8 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"imagemill/internal/digest"
 	"imagemill/internal/fault"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/imagemaster"
@@ -168,21 +167,22 @@ func (a *attempt) fetch(ctx context.Context, path string) error {
 
 // save writes what it reads to a file, closes the reader, and checks the digest.
 // what is written is named in errors.
-func (s *Service) save(path, what string, body io.ReadCloser, digest string) (err error) {
+func (s *Service) save(path, what string, body io.ReadCloser, want string) (err error) {
 	defer func() { _ = body.Close() }()
 	f, err := engine.CreateScratch(path)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	sum := sha256.New()
+	sum := digest.New()
+	defer sum.Close()
 	buf := s.buffers.Get().(*[copyBuffer]byte)
 	defer s.buffers.Put(buf)
 	if _, err := io.CopyBuffer(io.MultiWriter(f, sum), body, buf[:]); err != nil {
 		return fault.Wrap(fault.Unavailable, "the "+what+" could not be fetched", err)
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != digest {
-		return fault.Newf(fault.Internal, "the %s is damaged: its digest is %s, not %s", what, got, digest)
+	if got := sum.Hex(); got != want {
+		return fault.Newf(fault.Internal, "the %s is damaged: its digest is %s, not %s", what, got, want)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"imagemill/internal/digest"
 	"imagemill/internal/fault"
 	"imagemill/services/storage"
 )
@@ -106,7 +106,9 @@ const beginEvery = 512 << 10
 func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
 	buf := s.bufs.Get().(*[bufSize]byte)
 	defer s.bufs.Put(buf)
-	hash, size, begun := sha256.New(), int64(0), int64(0)
+	hash, size, begun := digest.New(), int64(0), int64(0)
+	defer hash.Close()
+	var sum []byte
 	for end := false; !end; {
 		n, err := fillBuffer(ctx, r, buf[:bufSize-footerSize])
 		if end = errors.Is(err, errEnd); err != nil && !end {
@@ -117,9 +119,10 @@ func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Rea
 			return storage.Info{}, err
 		}
 		piece := buf[:n]
-		hash.Write(piece)
+		_, _ = hash.Write(piece)
 		if end {
-			piece = append(piece, encodeFooter(ref, size, hash.Sum(nil))...)
+			sum = hash.Sum()
+			piece = append(piece, encodeFooter(ref, size, sum)...)
 		}
 		if _, err := f.Write(piece); err != nil {
 			return storage.Info{}, failed("write", ref, err)
@@ -129,8 +132,8 @@ func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Rea
 			begun = size
 		}
 	}
-	digest := hex.EncodeToString(hash.Sum(nil))
-	return storage.Info{Key: ref.Key, Size: size, SHA256: digest}, opt.Check(size, digest)
+	info := storage.Info{Key: ref.Key, Size: size, SHA256: hex.EncodeToString(sum)}
+	return info, opt.Check(size, info.SHA256)
 }
 
 // errEnd is the clean end of a reader. io.ReadFull would not do: it cannot tell

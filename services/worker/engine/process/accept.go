@@ -59,6 +59,11 @@ const copied = 64 << 10
 // bring moves one result of size bytes.
 func bring(from, to string, size int64) error {
 	if size > copied {
+		// A file that replaces another is what ext4 takes for a document being
+		// saved: it writes it out before the rename returns (auto_da_alloc).
+		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return notThere(err)
+		}
 		err := os.Rename(from, to)
 		if err == nil {
 			return checkMoved(to, size)
