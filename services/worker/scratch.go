@@ -23,10 +23,11 @@ type scratch struct {
 	free []string
 }
 
-// A folder keeps a few small files; others are removed.
+// A folder keeps files up to a number and a sum; others are removed. An original
+// of a camera and a dozen of its renditions stay within both.
 const (
-	keptFiles = 4
-	keptBytes = 1 << 20 // of one file
+	keptFiles = 16
+	keptBytes = 16 << 20 // in sum
 )
 
 // take gives a folder of the caller's own. It may hold files of an earlier
@@ -60,8 +61,10 @@ func (s *scratch) give(dir string) error {
 	if err != nil {
 		return fmt.Errorf("tidy scratch folder: %w", err)
 	}
-	for i, e := range entries {
-		if i < keptFiles && small(e) {
+	files, bytes := 0, int64(0)
+	for _, e := range entries {
+		if size, ok := keepable(e); ok && files < keptFiles && bytes+size <= keptBytes {
+			files, bytes = files+1, bytes+size
 			continue
 		}
 		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
@@ -75,10 +78,13 @@ func (s *scratch) give(dir string) error {
 	return nil
 }
 
-// small reports whether an entry is a file worth keeping. A link is not.
-func small(e os.DirEntry) bool {
+// keepable gives the size of a file that may be kept. A link may not.
+func keepable(e os.DirEntry) (size int64, ok bool) {
 	info, err := e.Info()
-	return err == nil && info.Mode().IsRegular() && info.Size() <= keptBytes
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, false
+	}
+	return info.Size(), true
 }
 
 // close removes all folders; no attempt may be under way.

@@ -1,9 +1,9 @@
 package worker
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,25 +17,42 @@ func TestScratchFoldersAreUsedAgainTidied(t *testing.T) {
 	second, err := s.take()
 	require.NoError(t, err)
 	require.NotEqual(t, first, second, "each attempt has its own")
-	for i := range keptFiles + 2 {
-		require.NoError(t, os.WriteFile(filepath.Join(first, strconv.Itoa(i)), []byte("picture"), 0o600))
+	write := func(name string, size int) {
+		require.NoError(t, os.WriteFile(filepath.Join(first, name), make([]byte, size), 0o600))
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(first, "0"), make([]byte, keptBytes+1), 0o600))
-	require.NoError(t, os.Symlink(second, filepath.Join(first, "1-link")))
-	require.NoError(t, os.Mkdir(filepath.Join(first, "folder"), 0o700))
+	for i := range keptFiles + 2 {
+		write(fmt.Sprintf("file-%02d", i), 10)
+	}
+	write("a", keptBytes-100)
+	write("b", 101)
+	require.NoError(t, os.Symlink(second, filepath.Join(first, "c-link")))
+	require.NoError(t, os.Mkdir(filepath.Join(first, "d-folder"), 0o700))
 	require.NoError(t, s.give(first))
 	again, err := s.take()
 	require.NoError(t, err)
 	require.Equal(t, first, again)
 	left, err := os.ReadDir(again)
 	require.NoError(t, err)
-	require.Len(t, left, 2, "of the first four, the large one and the link went")
+	var names []string
 	for _, e := range left {
-		require.True(t, e.Type().IsRegular())
-		info, err := e.Info()
-		require.NoError(t, err)
-		require.LessOrEqual(t, info.Size(), int64(keptBytes))
+		names = append(names, e.Name())
 	}
+	want := []string{"a"} // b would have been too much
+	for i := range 10 {
+		want = append(want, fmt.Sprintf("file-%02d", i))
+	}
+	require.Equal(t, want, names)
+
+	require.NoError(t, os.Remove(filepath.Join(first, "a")))
+	for i := range keptFiles + 2 {
+		write(fmt.Sprintf("file-%02d", i), 10)
+	}
+	require.NoError(t, s.give(first))
+	_, err = s.take()
+	require.NoError(t, err)
+	left, err = os.ReadDir(first)
+	require.NoError(t, err)
+	require.Len(t, left, keptFiles)
 
 	require.NoError(t, os.RemoveAll(second))
 	require.Error(t, s.give(second))

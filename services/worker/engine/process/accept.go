@@ -54,7 +54,7 @@ func nameOf(base, rendition string) bool {
 // copied is the largest result in bytes that is copied rather than moved. To
 // write over the small files of the job's folder keeps their inodes, of which a
 // worker with tiny pictures would free thousands a second.
-const copied = 64 << 10
+const copied = 1 << 20
 
 // bring moves one result of size bytes.
 func bring(from, to string, size int64) error {
@@ -118,9 +118,12 @@ func copyOver(from, to string, size int64) (err error) {
 	return nil
 }
 
-// copyBytes copies at most size bytes, small results by one read and one write.
+// atOnce is the largest result in bytes that is copied by one read and one write.
+const atOnce = 64 << 10
+
+// copyBytes copies at most size bytes.
 func copyBytes(out io.Writer, in io.Reader, size int64) (int64, error) {
-	if size > copied {
+	if size > atOnce {
 		return io.Copy(out, io.LimitReader(in, size))
 	}
 	b := make([]byte, size)

@@ -135,7 +135,7 @@ func TestFramesAreBounded(t *testing.T) {
 }
 
 func TestResultsMustBeWhereTheyShould(t *testing.T) {
-	for _, size := range []int64{5, copied + 1} {
+	for _, size := range []int64{5, atOnce + 1, copied + 1} {
 		from, dir, other := t.TempDir(), t.TempDir(), t.TempDir()
 		body := make([]byte, size)
 		job := engine.Job{Dir: dir, Pipeline: pipeline.DefaultPresets()["small"]}
