@@ -22,15 +22,20 @@ void turbo_scan_free(turbo_scan *s) { (void)s; }
 
 // CHUNK bytes are made ready at a time. A block takes less than BLOCK: 64 codes
 // and values of at most 31 bits. So many zeros stand behind the data.
-enum { LOOK = 10, CHUNK = 1 << 15, RAW = 1 << 16, BLOCK = 512, STEP = 16, LONGEST = 16, DONE = 128 };
+enum { LOOK = 11, CHUNK = 1 << 15, RAW = 1 << 16, BLOCK = 512, STEP = 16, LONGEST = 16, DONE = 128 };
 
-// What LOOK bits begin with, when they hold a code and the value after it: the
-// bits of both (all), the value, and how many zeros come before it, which are
-// DONE after the last one of a block. When they do not, all is 0 and run the
-// length of the code, 0 where that is longer than LOOK.
+// So many looks take no more bits than a refill gives, and leave enough for the next.
+enum { TAKES = (56 - LOOK) / LOOK };
+
+// What LOOK bits begin with: a code with the value after it, and where there is
+// room another one. A value goes to the place that is so many steps on (to),
+// DONE after the last one of a block. Without a second one its step is 0 and its
+// value that of the first. all is 0 when not even the first fits in; to is then
+// the length of its code, 0 where that is longer than LOOK.
 typedef struct {
-  int16_t value;
-  uint8_t run, all;
+  int16_t value, value2;
+  uint8_t to, to2;
+  uint8_t bits, all; // of the first, and of both
 } look;
 
 typedef struct {
@@ -69,10 +74,22 @@ static inline int value(int v, int size) { return size ? v - ((1 << size) - 1) *
 
 // What a code with this symbol begins; all is 0 for a symbol that is none.
 static inline look meaning(const codes *c, int length, int symbol, int v) {
-  int run = symbol >> 4, size = symbol & 15;
+  int run = symbol >> 4, size = symbol & 15, all = length + size;
   if (c->is_dc && size > 11) return (look){0};
-  if (!c->is_dc && !size && run != 15) run = DONE;
-  return (look){(int16_t)value(v, size), (uint8_t)run, (uint8_t)(length + size)};
+  int16_t is = (int16_t)value(v, size);
+  int to = !c->is_dc && !size && run != 15 ? DONE : run + 1;
+  return (look){is, is, (uint8_t)to, 0, (uint8_t)all, (uint8_t)all};
+}
+
+// Adds the second code wherever both fit.
+static void pair(codes *c) {
+  for (uint32_t i = 0; i < 1u << LOOK; i++) {
+    look *l = &c->first[i], next = c->first[(i << l->bits) & ((1u << LOOK) - 1)];
+    if (!l->all || l->to == DONE || !next.all || l->bits + next.bits > LOOK) continue;
+    l->value2 = next.value;
+    l->to2 = next.to;
+    l->all = (uint8_t)(l->bits + next.bits);
+  }
 }
 
 // Builds a table; 0 when it is one that libjpeg refuses: lengths that are no
@@ -91,11 +108,12 @@ static int build(codes *c, const JHUFF_TBL *t, int is_dc) {
       int size = t->huffval[n] & 15, spare = LOOK - length - size;
       for (uint32_t k = 0; k < 1u << (LOOK - length); k++)
         c->first[(code << (LOOK - length)) + k] =
-            spare < 0 ? (look){.run = (uint8_t)length} : meaning(c, length, t->huffval[n], (int)(k >> spare));
+            spare < 0 ? (look){.to = (uint8_t)length} : meaning(c, length, t->huffval[n], (int)(k >> spare));
     }
     c->end[length] = code << (LONGEST - length);
     code <<= 1;
   }
+  if (!is_dc) pair(c);
   return 1;
 }
 
@@ -103,7 +121,7 @@ static int build(codes *c, const JHUFF_TBL *t, int is_dc) {
 // when there is no such code.
 static __attribute__((noinline)) look find(uint64_t bits, const codes *c, look l) {
   uint32_t top = (uint32_t)(bits >> (64 - LONGEST));
-  for (int length = l.run ? l.run : LOOK + 1; length <= LONGEST; length++)
+  for (int length = l.to ? l.to : LOOK + 1; length <= LONGEST; length++)
     if (top < c->end[length]) {
       int symbol = c->symbol[((int)(top >> (LONGEST - length)) + c->offset[length]) & 255], size = symbol & 15;
       return meaning(c, length, symbol, size ? (int)((bits << length) >> (64 - size)) : 0);
@@ -182,25 +200,32 @@ static inline __attribute__((always_inline)) int block(turbo_scan *s, part *p, i
   p->last += l.value;
   if (p->last < -32768 || p->last > 32767) return -1;
   to[0] = (int16_t)p->last;
-  bits <<= l.all;
-  count -= l.all;
+  bits <<= l.bits;
+  count -= l.bits;
   const codes *ac = p->ac;
   while (k < DCTSIZE2 - 1) {
     refill(&bits, &count, &next);
-    // Four short ones take 40 bits of 56.
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < TAKES; i++) {
       l = ac->first[bits >> (64 - LOOK)];
       if (__builtin_expect(!l.all, 0)) {
         refill(&bits, &count, &next);
         l = find(bits, ac, l);
         if (!l.all) return -1;
-        i = 4;
+        i = TAKES;
+      }
+      k += l.to;
+      if (k >= DCTSIZE2 - 1) { // what comes next is another block's
+        bits <<= l.bits;
+        count -= l.bits;
+        if (wanted && k == DCTSIZE2 - 1) to[DCTSIZE2 - 1] = l.value;
+        break;
       }
       bits <<= l.all;
       count -= l.all;
-      k += 1 + l.run;
-      if (k >= DCTSIZE2) break;
       if (wanted) to[jpeg_order[k]] = l.value;
+      k += l.to2;
+      if (k >= DCTSIZE2) break;
+      if (wanted) to[jpeg_order[k]] = l.value2;
       if (k == DCTSIZE2 - 1) break;
     }
   }

@@ -4,9 +4,10 @@
 // components in one scan, blocks decoded to 2 by 2 samples or one.
 //
 // At these sizes nearly all of a decoder's time goes into the Huffman codes.
-// This one takes code, run and size from one table by one look. It only carries
-// a scan through to its end that is regular in every bit. At anything else it
-// gives up, and libjpeg starts anew and judges.
+// This one takes up to two coefficients, their places and values, from a table by
+// one look, out of data without the zeros that are stuffed behind bytes of ones.
+// It only carries a scan through to its end that is regular in every bit. At
+// anything else it gives up, and libjpeg starts anew and judges.
 #ifndef IMAGEMILL_SCAN_H
 #define IMAGEMILL_SCAN_H
 
