@@ -13,16 +13,21 @@ const restfulHeartbeat = time.Second
 
 // elections gives what calls an election at once on a node that is alone and has
 // nobody to hear from first, in the way in which a leader hands over to another.
-// It does nothing while an election is under way, or won.
-func elections(r *raft.Raft, id raft.ServerID, t transport) func() {
+// It does nothing while an election is under way, or won. After an error Raft
+// calls its election itself, one to two of its intervals later.
+func elections(r *raft.Raft, id raft.ServerID, t transport) func() error {
 	if self, ok := t.(*raft.InmemTransport); ok {
 		self.Connect(t.LocalAddr(), t)
 	}
-	return func() {
-		if r.State() == raft.Follower {
-			var answer raft.TimeoutNowResponse
-			// Without an answer Raft calls its election itself, a little later.
-			_ = t.TimeoutNow(id, t.LocalAddr(), &raft.TimeoutNowRequest{}, &answer)
+	return func() error {
+		if r.State() != raft.Follower {
+			return nil
 		}
+		// Raft refuses messages of a protocol version that is not its own.
+		req := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
+			ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: t.EncodePeer(id, t.LocalAddr()),
+		}}
+		var answer raft.TimeoutNowResponse
+		return t.TimeoutNow(id, t.LocalAddr(), &req, &answer)
 	}
 }

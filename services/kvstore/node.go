@@ -37,7 +37,7 @@ type node struct {
 	space     *volume.Room // of the data folder; nil in memory
 	cluster   *cluster     // nil where the node is alone
 	version   string
-	call      func() // calls an election at once; nil where there are others
+	call      func() error // calls an election at once; nil where there are others
 	// open is openStores, but for tests with a disk that fails.
 	open func(dir string, log hclog.Logger) (*stores, error)
 }
@@ -234,9 +234,7 @@ func (n *node) openRaft(ctx context.Context, rc *raft.Config, st *stores) (*raft
 func (n *node) follow(ctx context.Context, r *raft.Raft, leading <-chan bool) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	if n.call != nil {
-		n.call()
-	}
+	n.callElection()
 	for {
 		if n.cluster != nil && !n.lead.isOpen() && r.State() == raft.Leader && !n.cluster.resigned.Load() {
 			n.takeOver(r) // again, after handing over has failed
@@ -257,10 +255,20 @@ func (n *node) follow(ctx context.Context, r *raft.Raft, leading <-chan bool) {
 				n.takeOver(r)
 			}
 		case <-vacant:
-			n.call()
+			n.callElection()
 		case <-timer.C:
 		case <-n.deadlines.moved:
 		}
+	}
+}
+
+// callElection calls an election where nobody else could.
+func (n *node) callElection() {
+	if n.call == nil {
+		return
+	}
+	if err := n.call(); err != nil {
+		n.log.Warn("call an election", "error", err)
 	}
 }
 
