@@ -14,6 +14,7 @@ import (
 	"imagemill/internal/config"
 	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
+	"imagemill/internal/scribe"
 	"imagemill/internal/tidy"
 )
 
@@ -79,7 +80,9 @@ func serviceCommand(s service) *cobra.Command {
 			if err := set.Load(os.LookupEnv); err != nil {
 				return err
 			}
-			if err := com.open(s.name, os.Stderr); err != nil {
+			logs := scribe.NewWriter(os.Stderr)
+			defer func() { _ = logs.Flush() }()
+			if err := com.open(s.name, logs); err != nil {
 				return err
 			}
 			if s.disk() {

@@ -16,6 +16,7 @@ import (
 	"imagemill/internal/neighbour"
 	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
+	"imagemill/internal/scribe"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/gossip"
@@ -46,7 +47,7 @@ func defaultCommon() common {
 // Validate reports every common setting that cannot work.
 func (c common) Validate() error { return c.Registry.Validate() }
 
-// open makes the log and the identity of one service.
+// open makes the log, on w, and the identity of one service.
 func (c *common) open(service string, w io.Writer) error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
@@ -58,7 +59,7 @@ func (c *common) open(service string, w io.Writer) error {
 	}
 	c.instance, c.level = service+"-"+id.String(), &slog.LevelVar{}
 	c.level.Set(level)
-	c.log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.level})).
+	c.log = slog.New(scribe.Handler(w, &slog.HandlerOptions{Level: c.level})).
 		With("service", service, "instance", c.instance)
 	return nil
 }

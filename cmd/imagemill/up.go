@@ -15,6 +15,7 @@ import (
 	"imagemill/internal/config"
 	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
+	"imagemill/internal/scribe"
 	"imagemill/internal/serve"
 	"imagemill/services/frontend"
 	"imagemill/services/imagemaster"
@@ -84,7 +85,9 @@ func upCommand() *cobra.Command {
 			if cores := overlapDisk(); u.worker.Engines == 0 {
 				u.worker.Engines = cores // which the worker cannot tell any more
 			}
-			return u.run(cmd.Context(), cmd.OutOrStdout(), os.Stderr)
+			logs := scribe.NewWriter(os.Stderr)
+			defer func() { _ = logs.Flush() }()
+			return u.run(cmd.Context(), cmd.OutOrStdout(), logs)
 		},
 	}
 	set.Flags(cmd.Flags(), "up")
