@@ -14,6 +14,9 @@ import (
 // asks for an orderly stop; a second one ends the process at once.
 func main() {
 	stopNATSPulse()
+	if err := calmMonitor(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "imagemill:", err) // it goes on as it began
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := commandFor(os.Args[1:]).ExecuteContext(ctx)
