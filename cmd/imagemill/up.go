@@ -132,7 +132,7 @@ func (u *upConfig) run(ctx context.Context, out, logs io.Writer) error {
 		return err
 	}
 	g.Add("greeting", together(all, nil, "greeting", func(ctx context.Context) error { return u.greet(ctx, out, all, front) }))
-	return tidily(ctx, g.Run)
+	return tidily(ctx, heapSlack, g.Run)
 }
 
 // addBackbone adds the registry and the NATS server, whose addresses the others

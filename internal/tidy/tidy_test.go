@@ -3,6 +3,7 @@ package tidy
 import (
 	"context"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"sync"
 	"testing"
@@ -139,7 +140,7 @@ func TestStopsDuringABurst(t *testing.T) {
 func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- Run(ctx) }()
+	go func() { done <- Run(ctx, 0) }()
 	burst := make([][]byte, 64)
 	for i := range burst {
 		burst[i] = make([]byte, mib)
@@ -150,4 +151,24 @@ func TestRun(t *testing.T) {
 	require.Eventually(t, func() bool { return look().held < before-50*mib }, time.Minute, 10*time.Millisecond)
 	cancel()
 	require.NoError(t, <-done)
+}
+
+// The collector waits for the slack, from the first collection on, and the slack
+// ends with Run.
+func TestSlack(t *testing.T) {
+	const slack = 64 * mib
+	goal := func() uint64 {
+		runtime.GC()
+		s := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}
+		metrics.Read(s)
+		return s[0].Value.Uint64()
+	}
+	require.Less(t, goal(), uint64(slack))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- Run(ctx, slack) }()
+	require.Eventually(t, func() bool { return goal() >= 2*slack }, time.Minute, 10*time.Millisecond)
+	cancel()
+	require.NoError(t, <-done)
+	require.Eventually(t, func() bool { return goal() < slack }, time.Minute, 10*time.Millisecond)
 }
