@@ -4,11 +4,12 @@
 # turns, and what the idle stack costs. It needs Docker and the image; what it
 # started, it removes.
 # usage: bench/compose.sh [photo.jpg]   BENCH_PARTS="tiny inside photo idle" selects.
+# BENCH_PROJECT and BENCH_PORT, of which the next is used too, let two run side by side.
 # "inside" is the load tool in a container on the frontend's network, whose packets
 # do not pass Docker's proxy of the published port, as those of another machine do not.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-work=$(mktemp -d); project=imagemill-bench; port=${BENCH_PORT:-18098}
+work=$(mktemp -d); project=${BENCH_PROJECT:-imagemill-bench}; port=${BENCH_PORT:-18098}
 compose() { IMAGEMILL_PORT=$port ${COMPOSE_TOOL} -f deploy/compose.yaml -p "$project" "$@"; }
 COMPOSE_TOOL="docker-compose"; docker compose version >/dev/null 2>&1 && COMPOSE_TOOL="docker compose"
 up=0
