@@ -45,3 +45,36 @@ func averagePixels(out []uint8, sums []uint16, factor, rows int) {
 		out, sums = out[4:], sums[n:]
 	}
 }
+
+// boxedImage averages squares of at most factor×factor pixels, as many as the
+// picture's kind allows, and says how many: colours at half the size are boxed to
+// that of the luma, and what is transparent is not boxed.
+func boxedImage(m image.Image, factor int) (image.Image, int) {
+	switch p := m.(type) {
+	case *image.Gray:
+		out := boxed(plane{p.Pix, p.Stride, p.Rect.Dx(), p.Rect.Dy()}, factor)
+		return &image.Gray{Pix: out.pix, Stride: out.stride, Rect: image.Rect(0, 0, out.w, out.h)}, factor
+	case *image.CMYK:
+		out := boxedPixels(&image.NRGBA{Pix: p.Pix, Stride: p.Stride, Rect: p.Rect}, factor)
+		return &image.CMYK{Pix: out.Pix, Stride: out.Stride, Rect: out.Rect}, factor
+	case *image.YCbCr:
+		fx, fy, _ := halves(p.SubsampleRatio)
+		if fx != fy {
+			break
+		}
+		factor -= factor % fx
+		out := planes(p)
+		out[0] = boxed(out[0], factor)
+		for i := 1; i < 3; i++ {
+			if by := factor / fx; by > 1 {
+				out[i] = boxed(out[i], by)
+			}
+		}
+		return joined(out, image.YCbCrSubsampleRatio444), factor
+	}
+	n := pixelsOf(m)
+	if !n.Opaque() {
+		return n, 1
+	}
+	return boxedPixels(n, factor), factor
+}

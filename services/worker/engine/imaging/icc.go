@@ -12,14 +12,17 @@ type transform struct {
 	matrix [9]float32      // from the profile's light to that of sRGB
 	bytes  []uint8         // from light, in steps of 1/lightSteps, to a byte
 	gray   bool            // the profile is for greys alone
+	inks   bool            // it is for four inks: grid has their colours
+	grid   *grid           // instead of all above but gray; nil for none
+	shades [256][3]uint8   // of a grey, with a grid
 }
 
 // lightSteps is fine enough that every byte of sRGB can be told from the next.
 const lightSteps = 1 << 13
 
 // maxProfile bounds a profile in bytes. Those of colorants and curves have a few
-// thousand; larger ones are made of tables.
-const maxProfile = 1 << 20
+// thousand, those of inks some hundred thousand, and a few millions.
+const maxProfile = 4 << 20
 
 // fromD50 is what turns XYZ, adapted to the white D50 as profiles have it, into
 // the light of sRGB: the inverse of its published colorants.
@@ -29,28 +32,67 @@ var fromD50 = [9]float64{
 	0.0719453, -0.2289914, 1.4052427,
 }
 
-// newTransform reads a profile for RGB that is made of colorants and tone
-// curves, or one for greys. It gives nil for any other, for what is damaged, and
-// for one that changes no colour by more than the rounding.
+// newTransform reads a profile for RGB, for greys or for four inks, made of
+// tables or of colorants and tone curves. It gives nil for any other, for what is
+// damaged, and for one that changes no colour by more than the rounding.
 func newTransform(b []byte) *transform {
-	if len(b) < 132 || len(b) > maxProfile || string(b[36:40]) != "acsp" || profileTag(b, "A2B0") != nil {
+	if len(b) < 132 || len(b) > maxProfile || string(b[36:40]) != "acsp" {
 		return nil
 	}
 	var t transform
-	switch space := string(b[16:20]); {
-	case space == "RGB " && t.readColors(b):
-	case space == "GRAY" && t.readGrays(b):
+	space := string(b[16:20])
+	switch tables := profileTag(b, "A2B0") != nil; {
+	case space == "CMYK":
+		return newInks(readTable(b, 4))
+	case space == "RGB " && tables && t.readCube(b), space == "GRAY" && tables && t.readShades(b):
+	case tables:
+		return nil // they are what counts, and are damaged
+	case space == "RGB " && t.readColors(b), space == "GRAY" && t.readGrays(b):
+		t.bytes = make([]uint8, lightSteps+1)
+		for i := range t.bytes {
+			t.bytes[i] = uint8(255*encodeSRGB(float64(i)/lightSteps) + 0.5)
+		}
 	default:
 		return nil
-	}
-	t.bytes = make([]uint8, lightSteps+1)
-	for i := range t.bytes {
-		t.bytes[i] = uint8(255*encodeSRGB(float64(i)/lightSteps) + 0.5)
 	}
 	if t.changesNothing() {
 		return nil
 	}
 	return &t
+}
+
+// newInks makes the way from four inks by a table, nil without one.
+func newInks(of *table) *transform {
+	if of == nil {
+		return nil
+	}
+	return &transform{inks: true, grid: newGrid(4, ofInks, of.light)}
+}
+
+// readCube takes a table for RGB.
+func (t *transform) readCube(b []byte) bool {
+	of := readTable(b, 3)
+	if of == nil {
+		return false
+	}
+	t.grid = newGrid(3, ofColours, of.light)
+	return true
+}
+
+// readShades takes a table for greys, which may make colours of them.
+func (t *transform) readShades(b []byte) bool {
+	of := readTable(b, 1)
+	if of == nil {
+		return false
+	}
+	t.gray = true
+	t.grid = newGrid(1, 256, of.light)
+	for i := range t.shades {
+		for c := range 3 {
+			t.shades[i][c] = narrow(int(t.grid.points[3*i+c]))
+		}
+	}
+	return true
 }
 
 // readGrays takes the one curve for all channels, which stay apart: a grey is
@@ -116,6 +158,12 @@ func (t *transform) changesNothing() bool {
 
 // color turns one colour. What sRGB cannot show is brought to its edge.
 func (t *transform) color(r, g, b uint8) (uint8, uint8, uint8) {
+	switch {
+	case t.grid != nil && t.gray:
+		return t.shades[r][0], t.shades[g][1], t.shades[b][2]
+	case t.grid != nil:
+		return t.grid.color(r, g, b)
+	}
 	x, y, z := t.linear[0][r], t.linear[1][g], t.linear[2][b]
 	m := &t.matrix
 	return t.value(m[0]*x + m[1]*y + m[2]*z), t.value(m[3]*x + m[4]*y + m[5]*z), t.value(m[6]*x + m[7]*y + m[8]*z)
@@ -140,8 +188,14 @@ func (t *transform) value(light float32) uint8 {
 // apply gives a picture in sRGB. Greys have no colours to turn: a profile for
 // RGB does not apply to them.
 func (t *transform) apply(m image.Image) image.Image {
+	if m, ok := m.(*image.CMYK); ok && t.inks {
+		return t.grid.applyInks(m)
+	}
 	gray, ok := m.(*image.Gray)
 	switch {
+	case t.inks: // a picture without inks
+		return m
+	case ok && t.gray && t.grid != nil: // may become colours
 	case ok && t.gray:
 		return t.applyGray(gray)
 	case ok:
@@ -180,87 +234,4 @@ func profileTag(b []byte, name string) []byte {
 		}
 	}
 	return nil
-}
-
-// fixed16 reads a signed number with sixteen bits behind the point.
-func fixed16(b []byte) float64 {
-	return float64(int32(binary.BigEndian.Uint32(b))) / 65536 //nolint:gosec // the field is signed
-}
-
-// toneCurve fills a table from values to light; false when it cannot be read.
-func toneCurve(to *[256]float32, tag []byte) bool {
-	if len(tag) < 12 {
-		return false
-	}
-	var f func(v float64) float64
-	switch string(tag[:4]) {
-	case "curv":
-		f = sampled(tag)
-	case "para":
-		f = formula(tag)
-	}
-	if f == nil {
-		return false
-	}
-	for i := range to {
-		v := f(float64(i) / 255)
-		if math.IsNaN(v) {
-			return false
-		}
-		to[i] = float32(min(max(v, 0), 1))
-	}
-	return true
-}
-
-// sampled is a curve of samples, or of one exponent.
-func sampled(tag []byte) func(float64) float64 {
-	n := int64(binary.BigEndian.Uint32(tag[8:]))
-	at := func(i int64) float64 { return float64(binary.BigEndian.Uint16(tag[12+2*i:])) }
-	switch {
-	case n > int64(len(tag)-12)/2:
-		return nil
-	case n == 0:
-		return func(v float64) float64 { return v }
-	case n == 1:
-		return func(v float64) float64 { return math.Pow(v, at(0)/256) }
-	}
-	return func(v float64) float64 {
-		place := v * float64(n-1)
-		low := min(int64(place), n-2)
-		part := place - float64(low)
-		return (at(low)*(1-part) + at(low+1)*part) / 65535
-	}
-}
-
-// formula is one of the five parametric curves.
-func formula(tag []byte) func(float64) float64 {
-	kind := binary.BigEndian.Uint16(tag[8:])
-	if kind > 4 {
-		return nil
-	}
-	var p [7]float64 // g a b c d e f
-	need := [5]int{1, 3, 4, 5, 7}[kind]
-	if len(tag) < 12+4*need {
-		return nil
-	}
-	for i := range need {
-		p[i] = fixed16(tag[12+4*i:])
-	}
-	g, a, b, c, d, e, f := p[0], p[1], p[2], p[3], p[4], p[5], p[6]
-	power := func(v float64) float64 { return math.Pow(math.Max(a*v+b, 0), g) }
-	switch kind {
-	case 0:
-		return func(v float64) float64 { return math.Pow(v, g) }
-	case 1, 2:
-		// Below -b/a the curve is flat, at c in the second kind.
-		return func(v float64) float64 { return power(v) + c }
-	case 3:
-		e = 0
-	}
-	return func(v float64) float64 {
-		if v >= d {
-			return power(v) + e
-		}
-		return c*v + f
-	}
 }

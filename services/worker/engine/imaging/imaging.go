@@ -6,10 +6,9 @@
 // planned, before anything is decoded; the original is decoded once for all
 // renditions; results have exactly the planned sizes.
 //
-// Pictures in RGB with a profile of colorants and tone curves, and greys with a
-// curve, come out in sRGB;
-// profiles made of tables, as those of CMYK are, are not converted: inks become
-// colours by the simple formula. Metadata is dropped unless it is asked for, and
+// Pictures with a profile for RGB, greys or CMYK, of colorants and tone curves or
+// of tables, come out in sRGB; inks without a profile as a usual press would show
+// them. A profile that cannot be followed counts as none. Metadata is dropped unless it is asked for, and
 // then only JPEG and PNG carry it: see [pipeline.Metadata]. What was kept never
 // has a place, a serial number, a maker's note or a thumbnail.
 //

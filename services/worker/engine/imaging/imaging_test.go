@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 	enginetest.Conform(t, New(), Abilities())
 }
 
-func TestColours(t *testing.T) { enginetest.Colours(t, New(), Abilities()) }
+func TestColours(t *testing.T) { enginetest.Colours(t, New()) }
 
 func TestReferences(t *testing.T) { enginetest.References(t, New()) }
 

@@ -4,24 +4,42 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"image"
 	"io"
 
 	"imagemill/internal/sniff"
 	"imagemill/services/worker/engine"
 )
 
-// colours gives what turns the original's colours into sRGB, nil for nothing.
-func (s *source) colours() *transform {
-	if s.Profile == "" || s.Profile == engine.ProfileSRGB || s.Chroma == engine.ChromaCMYK {
+// colours gives what turns the original's colours, as they were decoded, into
+// sRGB, nil for nothing. Inks always need something: see usualInks.
+func (s *source) colours(m image.Image) *transform {
+	_, inks := m.(*image.CMYK)
+	if s.Profile == "" || s.Profile == engine.ProfileSRGB {
+		if inks {
+			return usualInks()
+		}
 		return nil
 	}
-	return newTransform(s.profile())
+	t := newTransform(s.profile())
+	switch {
+	case inks && (t == nil || !t.inks):
+		return usualInks()
+	case !inks && t != nil && t.inks:
+		return nil
+	}
+	return t
 }
 
-// profile finds the embedded ICC profile; nil when there is none or it is larger
-// than maxProfile.
+// profile finds the embedded ICC profile; nil when there is none or it lies
+// beyond what is looked at: for inks twice of what a profile may have, for others
+// a quarter of it.
 func (s *source) profile() []byte {
-	head := make([]byte, min(s.size, 2*maxProfile))
+	most := int64(maxProfile / 4)
+	if s.Chroma == engine.ChromaCMYK {
+		most = maxProfile
+	}
+	head := make([]byte, min(s.size, 2*most))
 	n, _ := s.ReadAt(head, 0)
 	head = head[:n]
 	switch s.format {

@@ -41,11 +41,7 @@ func (s scene) sees(r image.Rectangle) scene {
 
 // finished gives the picture in the colours that it is to have.
 func (s scene) finished() image.Image {
-	m := s.picture()
-	if s.colours == nil {
-		return m
-	}
-	return s.colours.apply(m)
+	return s.coloured().picture()
 }
 
 // coloured gives the scene with its colours done, for what counts on them.
@@ -53,9 +49,22 @@ func (s scene) coloured() scene {
 	if s.colours == nil {
 		return s
 	}
-	m := s.finished()
-	s.colours = nil
-	return s.shows(m)
+	s.view = s.boxed(1)
+	s.img, s.colours = s.colours.apply(s.img), nil
+	return s
+}
+
+// colouredFor gives the scene with its colours done for a picture of another
+// size that is made of it. Boxes come before that, while there is most to do, and
+// the filter that sharpens edges after it, as the native engine has it: what
+// overshoots in other colours than those of the result shows at edges.
+func (s scene) colouredFor(to image.Point) scene {
+	if s.colours == nil {
+		return s
+	}
+	to = s.turn.size(to)
+	s.view = s.boxed(boxFactor(s.window(), to.X, to.Y))
+	return s.coloured()
 }
 
 // once chooses a place, or gives the one that was chosen before.

@@ -13,14 +13,15 @@ const smartSide = 96
 
 // interesting gives the top left corner of the part of w×h of what is seen that
 // a smart gravity prefers.
-func interesting(v view, w, h int, g pipeline.Gravity) image.Point {
-	size := v.size()
+func interesting(s scene, w, h int, g pipeline.Gravity) image.Point {
+	size := s.size()
 	room := image.Pt(size.X-w, size.Y-h)
 	if room.X <= 0 && room.Y <= 0 {
 		return image.Point{}
 	}
 	shrink := min(smartSide/float64(max(size.X, size.Y)), 1)
-	small := pixelsOf(v.scaled(atLeastOne(float64(size.X)*shrink), atLeastOne(float64(size.Y)*shrink), true))
+	to := image.Pt(atLeastOne(float64(size.X)*shrink), atLeastOne(float64(size.Y)*shrink))
+	small := pixelsOf(s.colouredFor(to).scaled(to.X, to.Y, true))
 	box := image.Pt(min(atLeastOne(float64(w)*shrink), small.Rect.Dx()), min(atLeastOne(float64(h)*shrink), small.Rect.Dy()))
 	var best image.Point
 	if g == pipeline.Entropy {

@@ -181,7 +181,7 @@ func (s *source) decode() (image.Image, error) {
 // workable brings a picture that begins at (0,0) to one of the types of view.
 func workable(img image.Image) image.Image {
 	switch m := img.(type) {
-	case *image.YCbCr, *image.Gray, *image.NRGBA:
+	case *image.YCbCr, *image.Gray, *image.NRGBA, *image.CMYK:
 		return m
 	case *image.Paletted:
 		// Indices beyond the palette would be a panic in encoders.
@@ -203,11 +203,6 @@ func workable(img image.Image) image.Image {
 			}
 		}
 		return out
-	case *image.CMYK:
-		// The drawing of CMYK is fast; reading it pixel by pixel is not.
-		rgb := image.NewRGBA(m.Rect)
-		draw.Draw(rgb, rgb.Rect, m, image.Point{}, draw.Src)
-		return pixelsOf(rgb)
 	}
 	return pixelsOf(img)
 }

@@ -15,7 +15,7 @@ import (
 func (s scene) apply(op pipeline.Operation) (scene, error) {
 	switch o := op.(type) {
 	case pipeline.Resize:
-		return s.resize(o).coloured(), nil
+		return s.resize(o), nil
 	case pipeline.Crop:
 		return s.crop(o), nil
 	case pipeline.Flip:
@@ -76,7 +76,7 @@ func (s scene) place(g pipeline.Gravity, w, h int) image.Point {
 	size := s.size()
 	switch g { //nolint:exhaustive // the others are fixed places
 	case pipeline.Attention, pipeline.Entropy:
-		return interesting(s.view, w, h, g)
+		return interesting(s, w, h, g)
 	case pipeline.Focus:
 		return s.focus.corner(size, w, h)
 	}
@@ -111,6 +111,7 @@ func (s scene) resize(o pipeline.Resize) scene {
 		s = s.sees(s.corner(o.Gravity, share(w, s.size().X, size.X), share(h, s.size().Y, size.Y)))
 	}
 	s.focus = s.focus.scaled(s.size(), to)
+	s = s.colouredFor(to)
 	s = s.shows(s.scaled(to.X, to.Y, s.planar && o.Fit != pipeline.Pad))
 	if o.Fit == pipeline.Pad {
 		x, y := o.Gravity.Offset(o.Width, o.Height, to.X, to.Y)

@@ -13,7 +13,8 @@ import (
 // scaled, which does both on the way, or when something else needs them.
 type view struct {
 	// img is never changed: other renditions start from it too. It is an
-	// *image.YCbCr, *image.Gray, *image.NRGBA or *image.Paletted.
+	// *image.YCbCr, *image.Gray, *image.NRGBA, *image.Paletted or, until its colours
+	// are done, *image.CMYK.
 	img image.Image
 	// part is what is seen of it, in pixels from its top left corner; where img is
 	// a smaller picture of the original, in pixels of the original.
@@ -56,8 +57,7 @@ func (v view) scaled(w, h int, planar bool) image.Image {
 	if v.size() == image.Pt(w, h) && v.shrink == 0 {
 		return v.picture()
 	}
-	f := 1 / float64(max(v.shrink, 1))
-	part := window{f * float64(v.part.Min.X), f * float64(v.part.Min.Y), f * float64(v.part.Dx()), f * float64(v.part.Dy())}
+	part := v.window()
 	var out image.Image
 	switch m := v.img.(type) {
 	case *image.YCbCr:
@@ -69,6 +69,30 @@ func (v view) scaled(w, h int, planar bool) image.Image {
 		out = scalePixels(pixelsOf(m), part, to.X, to.Y)
 	}
 	return turnPicture(out, v.turn)
+}
+
+// window is the part of img that is seen.
+func (v view) window() window {
+	f := 1 / float64(max(v.shrink, 1))
+	return window{f * float64(v.part.Min.X), f * float64(v.part.Min.Y), f * float64(v.part.Dx()), f * float64(v.part.Dy())}
+}
+
+// boxed sees the same in a picture that is no larger than needed, and factor
+// times smaller where that can be had; see boxFactor.
+func (v view) boxed(factor int) view {
+	size := v.img.Bounds().Size()
+	if outer := v.window().outer(size.X, size.Y); outer.Size() != size {
+		v.img = subImage(v.img, outer.Add(v.img.Bounds().Min))
+		v.part = v.part.Sub(outer.Min.Mul(max(v.shrink, 1)))
+	}
+	if factor < 2 {
+		return v
+	}
+	small, by := boxedImage(v.img, factor)
+	if by > 1 {
+		v.img, v.shrink = small, max(v.shrink, 1)*by
+	}
+	return v
 }
 
 // picture gives the pixels as seen. They may be those of img.
@@ -97,6 +121,10 @@ func subImage(m image.Image, r image.Rectangle) image.Image {
 		return pixelsOf(p.SubImage(r))
 	case *image.Gray:
 		cut := p.SubImage(r).(*image.Gray)
+		cut.Rect = image.Rectangle{Max: r.Size()}
+		return cut
+	case *image.CMYK:
+		cut := p.SubImage(r).(*image.CMYK)
 		cut.Rect = image.Rectangle{Max: r.Size()}
 		return cut
 	case *image.NRGBA:
@@ -148,10 +176,10 @@ func pixelsOf(m image.Image) *image.NRGBA {
 		if p.Rect.Min == (image.Point{}) && p.Opaque() {
 			return &image.NRGBA{Pix: p.Pix, Stride: p.Stride, Rect: p.Rect}
 		}
-	case *image.YCbCr:
+	case *image.YCbCr, *image.CMYK:
 		// The drawing of these is fast, and opaque.
 		out := image.NewRGBA(image.Rectangle{Max: size})
-		draw.Draw(out, out.Rect, p, p.Rect.Min, draw.Src)
+		draw.Draw(out, out.Rect, p, p.Bounds().Min, draw.Src)
 		return &image.NRGBA{Pix: out.Pix, Stride: out.Stride, Rect: out.Rect}
 	case *image.Paletted:
 		return fromPalette(p)

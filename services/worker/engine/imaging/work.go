@@ -70,13 +70,16 @@ func (w *work) decode(src *source) error {
 		whole = whole || r.Frame > 0 || keepsFrames(r, src.Picture)
 	}
 	if !whole {
-		w.colours = src.colours()
 		if w.small = src.smallDecode(w.plan.Shrink); w.small != nil {
+			w.colours = src.colours(w.small)
 			return nil
 		}
 		m, err := src.decode()
-		w.stills[0] = m
-		return err
+		if err != nil {
+			return err
+		}
+		w.stills[0], w.colours = m, src.colours(m)
+		return nil
 	}
 	var err error
 	w.movie, err = src.movie()
@@ -97,6 +100,7 @@ func (w *work) facts() (*engine.Facts, error) {
 	size := s.size()
 	if max(size.X, size.Y) > facts.Side {
 		to := image.Pt(pipeline.Resize{Width: facts.Side, Height: facts.Side}.Within(size.X, size.Y))
+		s = s.colouredFor(to)
 		s = s.shows(s.scaled(to.X, to.Y, false))
 	}
 	return facts.Make(want, s.finished(), w.block), nil

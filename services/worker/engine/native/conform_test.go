@@ -25,10 +25,6 @@ func TestAbilitiesOfThePool(t *testing.T) {
 	enginetest.Conform(t, newPool(t), can)
 }
 
-func TestColours(t *testing.T) {
-	can, err := native.Abilities()
-	require.NoError(t, err)
-	enginetest.Colours(t, newEngine(t), can)
-}
+func TestColours(t *testing.T) { enginetest.Colours(t, newEngine(t)) }
 
 func TestReferences(t *testing.T) { enginetest.References(t, newEngine(t)) }
