@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,12 +66,16 @@ func (s Suite) pictureOf(t testing.TB, file, document string) image.Image {
 }
 
 // right gives a PNG of what the original shows, in sRGB. Of inks vipsthumbnail
-// does not read the profile that they come with; icc_transform does.
+// does not read the profile that they come with, and of a profile of tables it takes
+// another way to white and black than both engines; icc_transform does neither.
 func (o coloured) right(t *testing.T) string {
-	to := filepath.Join(t.TempDir(), "right.png")
+	to, missing := filepath.Join(t.TempDir(), "right.png"), "cmyk"
+	if strings.HasPrefix(o.name, "RGB") {
+		missing = "srgb"
+	}
 	switch {
-	case strings.HasPrefix(o.name, "CMYK"):
-		Command(t, "vips", "icc_transform", o.file, to+"[strip]", "srgb", "--embedded", "--input-profile", "cmyk", "--intent", "perceptual")
+	case strings.HasPrefix(o.name, "CMYK"), strings.Contains(o.name, "by a lut"):
+		Command(t, "vips", "icc_transform", o.file, to+"[strip]", "srgb", "--embedded", "--input-profile", missing, "--intent", "perceptual")
 	case o.managed:
 		Command(t, "vipsthumbnail", o.file, "-s", "240x160!", "--no-rotate", "--export-profile", "srgb", "-o", to+"[strip]")
 	default:
@@ -86,6 +92,11 @@ func colourful(t *testing.T) []coloured {
 	draw.CatmullRom.Scale(rgb, rgb.Rect, m, m.Bounds(), draw.Src, nil)
 	for _, space := range spaces()[:2] { // the last one is sRGB
 		c.space(rgb, space)
+	}
+	for _, kind := range InkProfiles() {
+		file := c.write(withProfile(t, PNG(t, rgb), TableProfile(kind, "RGB ", 17, filters)))
+		c.manage("RGB by a "+kind, file)
+		c.manage("RGB by a "+kind+" as JPEG", c.by(".jpg", "jpegsave", file, "TO", "--Q", "97"))
 	}
 	c.depths(rgb)
 
@@ -108,8 +119,38 @@ func colourful(t *testing.T) []coloured {
 	inks := c.by(".jpg", "icc_transform", c.plain(rgb), "TO[Q=97]", "cmyk", "--input-profile", "srgb")
 	c.manage("CMYK", inks)
 	c.manage("CMYK progressive", c.by(".jpg", "jpegsave", inks, "TO", "--Q", "97", "--interlace"))
-	c.manage("CMYK without a profile", c.by(".jpg", "jpegsave", inks, "TO", "--Q", "97", "--strip"))
+	c.inks(inks)
 	return c.all
+}
+
+// filters is a space of colours for a profile: three filters let red, green and
+// blue light through, not quite apart.
+func filters(v []float64) [3]float64 {
+	r, g, b := math.Pow(v[0], 1.8), math.Pow(v[1], 2), math.Pow(v[2], 2.2)
+	return [3]float64{0.4*r + 0.4*g + 0.2*b, 0.25*r + 0.65*g + 0.1*b, 0.05*r + 0.15*g + 0.8*b}
+}
+
+// inks stores a JPEG in four inks in other ways, and lets other profiles say how
+// they look.
+func (c *colouring) inks(inks string) {
+	bare := c.by(".jpg", "jpegsave", inks, "TO", "--Q", "97", "--strip")
+	c.manage("CMYK without a profile", bare)
+	for _, kind := range InkProfiles() {
+		profile := c.path(".icc")
+		require.NoError(c.t, os.WriteFile(profile, InkProfile(kind), 0o600))
+		c.manage("CMYK by a "+kind, c.by(".jpg", "jpegsave", inks, "TO", "--Q", "97", "--profile", profile))
+	}
+	b, err := os.ReadFile(inks)
+	require.NoError(c.t, err)
+	adobe := bytes.Index(b, []byte("\xff\xee\x00\x0eAdobe"))
+	require.Positive(c.t, adobe, "vips writes an Adobe segment")
+	ycck := bytes.Clone(b)
+	ycck[adobe+15] = 2
+	for name, b := range map[string][]byte{"CMYK as YCCK": ycck, "CMYK without an Adobe segment": slices.Delete(bytes.Clone(b), adobe, adobe+16)} {
+		file := c.path(".jpg")
+		require.NoError(c.t, os.WriteFile(file, b, 0o600))
+		c.manage(name, file) // in other colours, but in the same ones everywhere
+	}
 }
 
 // colouring writes originals into a folder.

@@ -132,10 +132,18 @@ func TestGIFOfManyColours(t *testing.T) {
 func FuzzProfile(f *testing.F) {
 	f.Add(enginetest.DisplayP3())
 	f.Add(make([]byte, 132))
+	for _, kind := range enginetest.InkProfiles() {
+		f.Add(enginetest.TableProfile(kind, "CMYK", 3, enginetest.InkColour))
+		f.Add(enginetest.TableProfile(kind, "RGB ", 3, colourOf))
+		f.Add(enginetest.TableProfile(kind, "GRAY", 3, greyOf))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if tr := newTransform(b); tr != nil {
 			m := tr.apply(enginetest.Quadrants(4, 4))
 			require.Equal(t, image.Pt(4, 4), m.Bounds().Size())
+			for _, m := range []image.Image{image.NewCMYK(image.Rect(0, 0, 3, 2)), image.NewGray(image.Rect(0, 0, 3, 2))} {
+				require.Equal(t, image.Pt(3, 2), tr.apply(m).Bounds().Size())
+			}
 		}
 		_, _, _ = jpegProfile(b), pngProfile(b), webpProfile(b)
 	})

@@ -14,7 +14,7 @@ type transform struct {
 	gray   bool            // the profile is for greys alone
 	inks   bool            // it is for four inks: grid has their colours
 	grid   *grid           // instead of all above but gray; nil for none
-	shades [256][3]uint8   // of a grey, with a grid
+	shades *[256][3]uint8  // instead of all but gray, for a table of greys; nil for none
 }
 
 // lightSteps is fine enough that every byte of sRGB can be told from the next.
@@ -85,11 +85,10 @@ func (t *transform) readShades(b []byte) bool {
 	if of == nil {
 		return false
 	}
-	t.gray = true
-	t.grid = newGrid(1, 256, of.light)
+	t.gray, t.shades = true, new([256][3]uint8)
 	for i := range t.shades {
-		for c := range 3 {
-			t.shades[i][c] = narrow(int(t.grid.points[3*i+c]))
+		for c, l := range of.light([4]float64{float64(i) / 255}) {
+			t.shades[i][c] = uint8(srgb(l) + 0.5)
 		}
 	}
 	return true
@@ -159,7 +158,7 @@ func (t *transform) changesNothing() bool {
 // color turns one colour. What sRGB cannot show is brought to its edge.
 func (t *transform) color(r, g, b uint8) (uint8, uint8, uint8) {
 	switch {
-	case t.grid != nil && t.gray:
+	case t.shades != nil:
 		return t.shades[r][0], t.shades[g][1], t.shades[b][2]
 	case t.grid != nil:
 		return t.grid.color(r, g, b)
@@ -195,7 +194,7 @@ func (t *transform) apply(m image.Image) image.Image {
 	switch {
 	case t.inks: // a picture without inks
 		return m
-	case ok && t.gray && t.grid != nil: // may become colours
+	case ok && t.shades != nil: // may become colours
 	case ok && t.gray:
 		return t.applyGray(gray)
 	case ok:

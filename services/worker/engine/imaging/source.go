@@ -157,6 +157,9 @@ const maxInMemory = 64 << 20
 // header said, and is of a type that a view can show.
 func (s *source) decode() (image.Image, error) {
 	img, err := s.decoder.whole(s.reader())
+	if err != nil && s.format == sniff.JPEG && strings.Contains(err.Error(), "Adobe") {
+		img, err = s.plainInks()
+	}
 	if err != nil {
 		return nil, s.damaged(err)
 	}
@@ -176,6 +179,18 @@ func (s *source) decode() (image.Image, error) {
 		return whole, nil
 	}
 	return workable(img), nil
+}
+
+// plainInks reads a JPEG of four inks that no Adobe segment explains, which the
+// decoder asks for. It is taken for one of Adobe's, as the native engine does: inks
+// are stored the other way round.
+func (s *source) plainInks() (image.Image, error) {
+	from := s.reader()
+	if _, err := io.CopyN(io.Discard, from, 2); err != nil {
+		return nil, err
+	}
+	const explained = "\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+	return s.decoder.whole(io.MultiReader(strings.NewReader(explained), from))
 }
 
 // workable brings a picture that begins at (0,0) to one of the types of view.

@@ -1,9 +1,6 @@
 package imaging
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "encoding/binary"
 
 // table is a tag of a profile that leads from a device's values to colours by a
 // grid of samples: lut8, lut16 or lutAToB. It looks into the profile's bytes, of
@@ -327,9 +324,4 @@ func mixed(a, b [3]float64, part float64) [3]float64 {
 		a[i] += (b[i] - a[i]) * part
 	}
 	return a
-}
-
-// srgb is what a byte of sRGB is for light, in parts of 65535.
-func srgb(light float64) uint16 {
-	return uint16(65535*encodeSRGB(min(max(light, 0), 1)) + math.Nextafter(0.5, 0))
 }

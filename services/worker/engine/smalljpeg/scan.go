@@ -1,6 +1,9 @@
 package smalljpeg
 
-import "image"
+import (
+	"image"
+	"image/color"
+)
 
 // scan decodes the pixels, side×side of each block.
 func (d *decoder) scan(side int) image.Image {
@@ -53,7 +56,35 @@ func (d *decoder) picture(side int) image.Image {
 		image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio420,
 	}[luma.h-1+2*(luma.v-1)]
 	cb, cr := d.components[1], d.components[2]
-	return &image.YCbCr{Y: luma.pix, Cb: cb.pix, Cr: cr.pix, YStride: luma.stride, CStride: cb.stride, SubsampleRatio: ratio, Rect: rect}
+	colours := &image.YCbCr{Y: luma.pix, Cb: cb.pix, Cr: cr.pix, YStride: luma.stride, CStride: cb.stride, SubsampleRatio: ratio, Rect: rect}
+	if len(d.components) == 4 {
+		return d.inks(colours)
+	}
+	return colours
+}
+
+// inks joins black to the other three, which are stored as they are or, as an
+// Adobe segment says, as YCbCr. All are stored the other way round, 255 for none;
+// YCbCr turns red, green and blue, which are that way round as well, into inks.
+func (d *decoder) inks(m *image.YCbCr) *image.CMYK {
+	out := image.NewCMYK(m.Rect)
+	black := d.components[3]
+	half := d.components[0].h - 1 // of the size: to be shifted by
+	for y := range out.Rect.Max.Y {
+		line := out.Pix[y*out.Stride:][:out.Stride]
+		first, second, third := m.Y[y*m.YStride:], m.Cb[y>>half*m.CStride:], m.Cr[y>>half*m.CStride:]
+		for x, k := range black.pix[y*black.stride:][:out.Rect.Max.X] {
+			p := line[4*x : 4*x+4 : 4*x+4]
+			a, b, c := first[x], second[x>>half], third[x>>half]
+			if d.adobe == 0 {
+				p[0], p[1], p[2] = 255-a, 255-b, 255-c
+			} else {
+				p[0], p[1], p[2] = color.YCbCrToRGB(a, b, c)
+			}
+			p[3] = 255 - k
+		}
+	}
+	return out
 }
 
 // zigzag gives, for each place in the order of the file, where a frequency lies

@@ -2,8 +2,9 @@
 // what the whole costs: of each block of 8×8 pixels only the coarse frequencies
 // are turned into pixels.
 //
-// It reads what most files are: baseline, 8 bits, grey or YCbCr, all colours in
-// one scan, chroma at 4:4:4, 4:2:2, 4:4:0 or 4:2:0. For everything else, and for
+// It reads what most files are: baseline, 8 bits, grey, YCbCr, or CMYK and YCCK as
+// an Adobe segment tells them, all colours in one scan, chroma at 4:4:4, 4:2:2,
+// 4:4:0 or 4:2:0. For everything else, and for
 // everything that is not exactly as it should be, it says no, and the caller
 // takes a decoder for all files, which also knows what is wrong with a bad one.
 // It allocates nothing but the result, never reads beyond its input, and never
@@ -37,8 +38,8 @@ type decoder struct {
 }
 
 // Decode gives the picture at 1/shrink, each side rounded up, in an
-// *image.YCbCr or *image.Gray. It gives nil for a file that it does not read, or
-// whose size is not w×h.
+// *image.YCbCr, *image.Gray or *image.CMYK. It gives nil for a file that it does
+// not read, or whose size is not w×h.
 func Decode(b []byte, shrink, w, h int) image.Image {
 	d := &decoder{adobe: -1}
 	if shrink != 2 && shrink != 4 && shrink != 8 || len(b) < 4 || b[0] != 0xff || b[1] != 0xd8 {
@@ -100,7 +101,7 @@ func (d *decoder) frame(b []byte) bool {
 	}
 	n := int(b[5])
 	d.h, d.w = int(binary.BigEndian.Uint16(b[1:])), int(binary.BigEndian.Uint16(b[3:]))
-	if n != 1 && n != 3 || len(b) != 6+3*n || d.w == 0 || d.h == 0 {
+	if n != 1 && n != 3 && n != 4 || len(b) != 6+3*n || d.w == 0 || d.h == 0 {
 		return false
 	}
 	for i := range n {
@@ -113,8 +114,10 @@ func (d *decoder) frame(b []byte) bool {
 		switch {
 		case n == 1:
 			c.h, c.v = 1, 1 // one plane alone is not interleaved, whatever it says
-		case i == 0 && (c.h < 1 || c.h > 2 || c.v < 1 || c.v > 2), i > 0 && (c.h != 1 || c.v != 1):
+		case i == 0 && (c.h < 1 || c.h > 2 || c.v < 1 || c.v > 2), (i == 1 || i == 2) && (c.h != 1 || c.v != 1):
 			return false
+		case i == 3 && (c.h != c.v || c.h != d.components[0].h || c.v != d.components[0].v):
+			return false // black is as large as what comes first
 		}
 		d.components = append(d.components, c)
 	}
@@ -172,7 +175,7 @@ func (d *decoder) tables(b []byte) bool {
 // scanHeader reads which tables the components take. All must be there.
 func (d *decoder) scanHeader(b []byte) bool {
 	n := len(d.components)
-	if n == 0 || len(b) != 4+2*n || int(b[0]) != n || n == 3 && d.adobe == 0 {
+	if n == 0 || len(b) != 4+2*n || int(b[0]) != n || n == 3 && d.adobe == 0 || n == 4 && d.adobe < 0 {
 		return false
 	}
 	if tail := b[1+2*n:]; tail[0] != 0 || tail[1] != 63 || tail[2] != 0 {
