@@ -126,7 +126,7 @@ func colourful(t *testing.T) []coloured {
 // filters is a space of colours for a profile: three filters let red, green and
 // blue light through, not quite apart.
 func filters(v []float64) [3]float64 {
-	r, g, b := math.Pow(v[0], 1.8), math.Pow(v[1], 2), math.Pow(v[2], 2.2)
+	r, g, b := math.Pow(v[0], 1.8), v[1]*v[1], math.Pow(v[2], 2.2)
 	return [3]float64{0.4*r + 0.4*g + 0.2*b, 0.25*r + 0.65*g + 0.1*b, 0.05*r + 0.15*g + 0.8*b}
 }
 

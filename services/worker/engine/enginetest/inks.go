@@ -92,7 +92,7 @@ func tableTag(kind string, channels, points int, at func(v []float64) [3]uint16)
 	narrow := kind == "lut8"
 	put := func(b []byte, v uint16) []byte {
 		if narrow {
-			return append(b, uint8((uint32(v)+128)/257)) //nolint:gosec // at most 255
+			return append(b, uint8((uint32(v)+128)/257))
 		}
 		return binary.BigEndian.AppendUint16(b, v)
 	}
@@ -110,7 +110,7 @@ func tableTag(kind string, channels, points int, at func(v []float64) [3]uint16)
 	if kind[:4] == "lutA" {
 		return stagesTag(channels, points, gamma, grid)
 	}
-	b := append([]byte("mft2\x00\x00\x00\x00"), byte(channels), 3, byte(points), 0) //nolint:gosec // small
+	b := append([]byte("mft2\x00\x00\x00\x00"), byte(channels), 3, byte(points), 0)
 	for i := range 9 {
 		b = binary.BigEndian.AppendUint32(b, map[bool]uint32{true: 65536}[i%4 == 0])
 	}
@@ -132,7 +132,7 @@ func tableTag(kind string, channels, points int, at func(v []float64) [3]uint16)
 			continue
 		}
 		for i := range entries {
-			b = append(b, byte(i)) //nolint:gosec // counts bytes
+			b = append(b, byte(i))
 		}
 	}
 	return b
@@ -144,7 +144,7 @@ func stagesTag(channels, points int, gamma float64, grid []byte) []byte {
 	curve := func(n int, parts ...float64) []byte {
 		one := append([]byte("para\x00\x00\x00\x00\x00"), byte(map[int]int{1: 0, 4: 3}[len(parts)]), 0, 0)
 		for _, p := range parts {
-			one = binary.BigEndian.AppendUint32(one, uint32(int32(math.Round(p*65536)))) //nolint:gosec // of a signed field
+			one = binary.BigEndian.AppendUint32(one, uint32(int32(math.Round(p*65536))))
 		}
 		return bytes.Repeat(one, n)
 	}
@@ -153,13 +153,13 @@ func stagesTag(channels, points int, gamma float64, grid []byte) []byte {
 	for i := range 12 {
 		stages[1] = binary.BigEndian.AppendUint32(stages[1], map[bool]uint32{true: 32768}[i%4 == 0 && i < 9])
 	}
-	head := append(bytes.Repeat([]byte{byte(points)}, channels), make([]byte, 20-channels)...) //nolint:gosec // small
+	head := append(bytes.Repeat([]byte{byte(points)}, channels), make([]byte, 20-channels)...)
 	head[16] = 2
 	stages[3] = append(append(head, grid...), make([]byte, -len(grid)&3)...)
-	b := append([]byte("mAB \x00\x00\x00\x00"), byte(channels), 3, 0, 0) //nolint:gosec // small
+	b := append([]byte("mAB \x00\x00\x00\x00"), byte(channels), 3, 0, 0)
 	offset := 32
 	for _, s := range stages {
-		b = binary.BigEndian.AppendUint32(b, uint32(offset)) //nolint:gosec // small
+		b = binary.BigEndian.AppendUint32(b, uint32(offset))
 		offset += len(s)
 	}
 	return append(b, bytes.Join(stages, nil)...)

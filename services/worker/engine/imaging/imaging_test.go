@@ -26,6 +26,8 @@ func TestConformance(t *testing.T) {
 
 func TestColours(t *testing.T) { enginetest.Colours(t, New()) }
 
+func TestInked(t *testing.T) { enginetest.Inked(t, New()) }
+
 func TestReferences(t *testing.T) { enginetest.References(t, New()) }
 
 func TestWallTimeEndsBetweenSteps(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"image"
 	"image/jpeg"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	lib "github.com/disintegration/imaging"
@@ -133,4 +135,47 @@ func BenchmarkDecode12MP(b *testing.B) {
 			require.NoError(b, err)
 		}
 	})
+}
+
+// Inks come out as the standard library has them, whose sources hold a picture in
+// both ways of storing them.
+func TestInks(t *testing.T) {
+	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Skipf("the go command is not here: %v", err)
+	}
+	b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "src", "image", "testdata", "video-001.cmyk.jpeg"))
+	if err != nil {
+		t.Skipf("the sources of Go are not here: %v", err)
+	}
+	adobe := bytes.Index(b, []byte("\xff\xee\x00\x0eAdobe"))
+	require.Positive(t, adobe)
+	// Read as YCCK, the file has colours that do not exist; they are cut off before
+	// they are averaged, or after it.
+	for transform, within := range map[byte]float64{0: 4, 2: 8} {
+		b[adobe+15] = transform
+		m, err := jpeg.Decode(bytes.NewReader(b))
+		require.NoError(t, err)
+		whole, size := m.(*image.CMYK), m.Bounds().Size()
+		for _, shrink := range []int{2, 4, 8} {
+			got, ok := smalljpeg.Decode(b, shrink, size.X, size.Y).(*image.CMYK)
+			require.True(t, ok, "transform %d at 1/%d", transform, shrink)
+			require.Equal(t, image.Rect(0, 0, (size.X+shrink-1)/shrink, (size.Y+shrink-1)/shrink), got.Rect)
+			var off int
+			for y := range size.Y / shrink {
+				for x := range size.X / shrink {
+					for c := range 4 {
+						sum := 0
+						for i := range shrink * shrink {
+							sum += int(whole.Pix[whole.PixOffset(x*shrink+i%shrink, y*shrink+i/shrink)+c])
+						}
+						d := sum/(shrink*shrink) - int(got.Pix[got.PixOffset(x, y)+c])
+						off += max(d, -d)
+					}
+				}
+			}
+			require.Less(t, float64(off)/float64(4*(size.X/shrink)*(size.Y/shrink)), within, "transform %d at 1/%d", transform, shrink)
+		}
+	}
+	require.Nil(t, smalljpeg.Decode(append(b[:adobe:adobe], b[adobe+16:]...), 2, 150, 103), "nothing says how inks are stored")
 }
