@@ -30,6 +30,10 @@ func TestInked(t *testing.T) { enginetest.Inked(t, New()) }
 
 func TestReferences(t *testing.T) { enginetest.References(t, New()) }
 
+func TestWholePhotographs(t *testing.T) {
+	enginetest.WholePhotographs(t, New(), []pipeline.Format{pipeline.JPEG}, nil)
+}
+
 func TestWallTimeEndsBetweenSteps(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "original")
 	require.NoError(t, os.WriteFile(source, enginetest.PNG(t, enginetest.Quadrants(9, 9)), 0o600))

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,13 +39,7 @@ import (
 // TestSmartCropsShowWhatThereIs holds them to less. A GIF is dithered, so that
 // only its colours count.
 func TestEnginesAgree(t *testing.T) {
-	a := agreement{paths: map[string]int{}, operations: map[string]int{}, formats: map[pipeline.Format]int{}, worst: 1}
-	var err error
-	a.slow, err = vips.New()
-	require.NoError(t, err)
-	a.pure, a.native = imaging.New(), newEngine(t)
-	a.can, err = native.Abilities()
-	require.NoError(t, err)
+	a := newAgreement(t)
 	originals, large := photographs(t), enginetest.Shared(t, "photos", "nuthatch-2mp.jpg")
 	a.mark = originals[2]
 	random := rand.New(rand.NewPCG(3, 4))
@@ -62,6 +57,77 @@ func TestEnginesAgree(t *testing.T) {
 	require.Len(t, a.operations, 24, "an operation has had no turn")
 }
 
+// What is left to pure Go because it is tiny is as libvips would make it, and as
+// Lanczos makes it of the same pixels.
+func TestTinyPicturesAgree(t *testing.T) {
+	a := newAgreement(t)
+	photo := enginetest.Opaque(enginetest.Open(t, rendered(t, enginetest.Shared(t, "photos", "kodak-23.png"), `[{"op":"resize","width":120}]`)))
+	random := rand.New(rand.NewPCG(5, 6))
+	dir := t.TempDir()
+	for i := 0; a.paths[engine.PathImaging] < 200; i++ {
+		require.Less(t, i, 2000, "too few pipelines are for tiny pictures: %v", a.paths)
+		m, opaque := tinyPicture(random, photo)
+		original := filepath.Join(dir, fmt.Sprint(i, ".png"))
+		require.NoError(t, os.WriteFile(original, enginetest.PNGWithExif(t, m, random.IntN(9)), 0o600))
+		r := randomTiny(random)
+		if planned, err := a.plan(t, original, r); err != nil || planned.Steps[0].Path != engine.PathImaging {
+			continue
+		}
+		got := a.compare(t, i, original, r)
+		if opaque && !slices.ContainsFunc(r.Operations, func(op pipeline.Operation) bool { return !moves(op) }) {
+			a.scaled(t, original, r, *got)
+		}
+	}
+	t.Logf("operations %v, formats %v, least similarity %.4f", a.operations, a.formats, a.worst)
+	require.Greater(t, a.formats["scaled"], 40)
+	require.Len(t, a.operations, 9, "an operation has had no turn")
+}
+
+// scaled holds a result to what Lanczos makes.
+func (a *agreement) scaled(t *testing.T, original string, r pipeline.Rendition, got engine.Rendition) {
+	t.Helper()
+	p, q := enginetest.OpenWhole(t, original).Lanczos(t, r), enginetest.Opaque(enginetest.Open(t, got))
+	alike, err := ssim.Images(p, q)
+	require.NoError(t, err)
+	a.worst = min(a.worst, alike)
+	a.formats["scaled"]++
+	assert.GreaterOrEqual(t, alike, 0.98, "%v", r)
+	if r.Format == pipeline.PNG { // so few pixels with a quarter of the chroma have other colours
+		assert.Less(t, enginetest.Difference(p, q), 1.5, "%v", r)
+	}
+}
+
+// tinyPicture is a part of a photograph, in colours, grey, or partly transparent.
+func tinyPicture(random *rand.Rand, photo *image.RGBA) (m draw.Image, opaque bool) {
+	size := image.Rect(0, 0, 20+random.IntN(101), 20+random.IntN(60))
+	m = []draw.Image{image.NewRGBA(size), image.NewRGBA(size), image.NewGray(size), image.NewNRGBA(size)}[random.IntN(4)]
+	draw.Draw(m, size, photo, image.Pt(random.IntN(121-size.Dx()), random.IntN(80-size.Dy())), draw.Src)
+	clear, ok := m.(*image.NRGBA)
+	if ok {
+		for i := 3; i < len(clear.Pix); i += 4 {
+			clear.Pix[i] = uint8(min(255, i/4%size.Dx()*4))
+		}
+	}
+	return m, !ok
+}
+
+// randomTiny has one to three operations that leave a tiny picture tiny.
+func randomTiny(random *rand.Rand) pipeline.Rendition {
+	r := pipeline.Rendition{Name: "a", Format: pipeline.PNG, KeepOrientation: random.IntN(4) == 0}
+	if random.IntN(3) == 0 {
+		r.Format, r.Quality = pipeline.JPEG, 95
+	}
+	scaling := random.IntN(3) == 0
+	for range 1 + random.IntN(3) {
+		op := randomOperation(random, 16, 110)
+		for held(op) == pipeline.Focus || scaling && !moves(op) {
+			op = randomOperation(random, 16, 110)
+		}
+		r.Operations = append(r.Operations, op)
+	}
+	return r
+}
+
 // agreement is the engines that are compared, and what they were compared on.
 type agreement struct {
 	pure, native, slow engine.Engine
@@ -72,8 +138,29 @@ type agreement struct {
 	worst              float64
 }
 
-// compare makes a rendition by all ways that there are.
-func (a *agreement) compare(t *testing.T, i int, original string, r pipeline.Rendition) {
+func newAgreement(t *testing.T) *agreement {
+	t.Helper()
+	a := &agreement{paths: map[string]int{}, operations: map[string]int{}, formats: map[pipeline.Format]int{}, worst: 1}
+	var err error
+	a.slow, err = vips.New()
+	require.NoError(t, err)
+	a.pure, a.native = imaging.New(), newEngine(t)
+	a.can, err = native.Abilities()
+	require.NoError(t, err)
+	return a
+}
+
+// plan is what explain tells.
+func (a *agreement) plan(t *testing.T, original string, r pipeline.Rendition) (plan.Plan, error) {
+	t.Helper()
+	info, err := header.Open(original, 100)
+	require.NoError(t, err)
+	return plan.Make(pipeline.Pipeline{Renditions: []pipeline.Rendition{r}}, info.Picture, a.can)
+}
+
+// compare makes a rendition by all ways that there are, and gives what the native
+// engine has made; nil where all agree that it cannot be made.
+func (a *agreement) compare(t *testing.T, i int, original string, r pipeline.Rendition) *engine.Rendition {
 	t.Helper()
 	p := pipeline.Pipeline{Renditions: []pipeline.Rendition{r}}
 	document, err := p.MarshalJSON()
@@ -89,16 +176,14 @@ func (a *agreement) compare(t *testing.T, i int, original string, r pipeline.Ren
 	if err != nil {
 		require.Error(t, err2, name)
 		require.Equal(t, fault.KindOf(err), fault.KindOf(err2), name)
-		return
+		return nil
 	}
 	require.NoError(t, err2, name)
-	info, err := header.Open(original, 100)
-	require.NoError(t, err)
-	planned, err := plan.Make(p, info.Picture, a.can)
+	planned, err := a.plan(t, original, r)
 	require.NoError(t, err)
 	require.Equal(t, planned.Steps[0].Path, got.Path, "what explain tells is not what ran: %s", name)
 	a.alike(t, want, got, name)
-	if got.Path == engine.PathFast {
+	if got.Path == engine.PathFast || got.Path == engine.PathImaging {
 		other, err := a.render(t, a.slow, original, p)
 		require.NoError(t, err, name)
 		require.Equal(t, engine.PathVips, other.Path)
@@ -110,6 +195,7 @@ func (a *agreement) compare(t *testing.T, i int, original string, r pipeline.Ren
 	for _, op := range r.Operations {
 		a.operations[op.Op()]++
 	}
+	return &got
 }
 
 func (a *agreement) render(t *testing.T, e engine.Engine, original string, p pipeline.Pipeline) (engine.Rendition, error) {
@@ -200,9 +286,9 @@ func randomRendition(t *testing.T, random *rand.Rand, geometry bool) pipeline.Re
 	}
 	focus := false
 	for range 1 + random.IntN(4) {
-		op := randomOperation(random)
+		op := randomOperation(random, 60, 400)
 		for geometry && !moves(op) {
-			op = randomOperation(random)
+			op = randomOperation(random, 60, 400)
 		}
 		focus = focus || held(op) == pipeline.Focus
 		r.Operations = append(r.Operations, op)
@@ -241,8 +327,9 @@ func moves(op pipeline.Operation) bool {
 	return false
 }
 
-func randomOperation(random *rand.Rand) pipeline.Operation {
-	w, h := 60+random.IntN(400), 60+random.IntN(400)
+// randomOperation asks for sides of least pixels and up to span more.
+func randomOperation(random *rand.Rand, least, span int) pipeline.Operation {
+	w, h := least+random.IntN(span), least+random.IntN(span)
 	fits := []pipeline.Fit{pipeline.Contain, pipeline.Cover, pipeline.Pad, pipeline.Stretch}
 	percent := math.Round(random.Float64()*100 - 50)
 	gravities := []pipeline.Gravity{"", pipeline.North, pipeline.SouthEast, pipeline.West, pipeline.Focus}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"imagemill/pkg/pipeline"
+	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/enginetest"
 	"imagemill/services/worker/engine/native"
 )
@@ -28,3 +30,8 @@ func TestAbilitiesOfThePool(t *testing.T) {
 func TestColours(t *testing.T) { enginetest.Colours(t, newEngine(t)) }
 
 func TestReferences(t *testing.T) { enginetest.References(t, newEngine(t)) }
+
+func TestWholePhotographs(t *testing.T) {
+	enginetest.WholePhotographs(t, newEngine(t), []pipeline.Format{pipeline.JPEG, pipeline.WebP},
+		map[string]string{"jpeg": engine.PathFast, "png": engine.PathPlanes})
+}

@@ -4,6 +4,7 @@ package turbo
 
 import (
 	"bytes"
+	"image"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,7 @@ func BenchmarkEffort(b *testing.B) {
 	for _, effort := range []int{1, 2, 3, 4, 5, 6, 7, 9} {
 		b.Run(string(rune('0'+webpMethod(effort))), func(b *testing.B) {
 			var ours, theirs time.Duration
-			var size, likeness, other, n float64
+			var size, like, other, n float64
 			for b.Loop() {
 				for _, name := range []string{"nuthatch-12mp.jpg", "dragonfly.jpg", "orientation/Landscape_1.jpg", "gps/DSCN0010.jpg"} {
 					file := filepath.Join(dir, name)
@@ -48,23 +49,23 @@ func BenchmarkEffort(b *testing.B) {
 						w, h := m.Bounds().Dx(), m.Bounds().Dy()
 						require.Equal(b, [2]int{w, h}, [2]int{done[0].Width, done[0].Height})
 						full := lumaOf(b, file, w, h, 1)
-						likeness += ssimOf(full, luma(show(b, done[0].File)), w, h)
-						other += ssimOf(full, lumaOfWebP(b, want), w, h)
+						like += likeness(b, full, enginetest.Lossy(b, done[0].File))
+						other += likeness(b, full, lossyOf(b, want))
 						size += float64(done[0].Bytes) / float64(len(want))
 						n++
 					}
 				}
 			}
 			b.ReportMetric(size/n, "bytes/libvips")
-			b.ReportMetric(likeness/n, "SSIM")
+			b.ReportMetric(like/n, "SSIM")
 			b.ReportMetric(other/n, "libvips-SSIM")
 			b.ReportMetric(float64(theirs)/float64(ours), "ratio")
 		})
 	}
 }
 
-func lumaOfWebP(b *testing.B, file []byte) []float64 {
+func lossyOf(b *testing.B, file []byte) image.Image {
 	name := filepath.Join(b.TempDir(), "a.webp")
 	require.NoError(b, os.WriteFile(name, file, 0o600))
-	return luma(show(b, name))
+	return enginetest.Lossy(b, name)
 }
