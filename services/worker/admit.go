@@ -22,8 +22,10 @@ func (c Config) budget() int64 {
 }
 
 // estimate says how much memory a job will need at most, from the header of its
-// original, and refuses what is beyond the limits before an engine sees it.
-func (s *Service) estimate(job engine.Job) (int64, error) {
+// original, and refuses what is beyond the limits before an engine sees it. Encoders
+// of the job that work side by side count; it is told to do with fewer where all
+// that there may be would be too much.
+func (s *Service) estimate(job *engine.Job) (int64, error) {
 	limits := job.Limits.WithDefaults()
 	info, err := header.Open(job.Source, limits.Frames)
 	switch fault.KindOf(err) {
@@ -44,8 +46,21 @@ func (s *Service) estimate(job engine.Job) (int64, error) {
 	if err := limits.CheckOutput(job.Pipeline, info.Picture); err != nil {
 		return 0, err
 	}
-	p, err := plan.Make(job.Pipeline, info.Picture, s.deps.Abilities)
-	return p.Memory, err
+	can := s.deps.Abilities
+	for {
+		p, err := plan.Make(job.Pipeline, info.Picture, can)
+		if err != nil || can.Abreast < 2 || s.roomy(p.Memory) {
+			return p.Memory, err
+		}
+		can.Abreast /= 2
+		job.Threads = max(can.Abreast, 1)
+	}
+}
+
+// roomy reports whether an estimate is within what there is for one job.
+func (s *Service) roomy(need int64) bool {
+	budget, engine := s.gate.Budget(), int64(s.cfg.Memory)
+	return (budget <= 0 || need <= budget) && (engine <= 0 || need <= engine)
 }
 
 // withinBudget bounds a guess.

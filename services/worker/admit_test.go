@@ -3,14 +3,19 @@ package worker
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"image"
 	"image/png"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"imagemill/internal/config"
+	"imagemill/pkg/pipeline"
 	"imagemill/services/imagemaster"
 	"imagemill/services/taskdb"
 	"imagemill/services/worker/engine"
@@ -126,6 +131,34 @@ func TestOriginalsOfUnknownHeadersAreTheEnginesMatter(t *testing.T) {
 		m.carryOut(t.Context(), m.claimAny(t))
 		require.Equal(t, taskdb.Finished, m.reaches(t, id, is(taskdb.Finished)).State)
 	}
+}
+
+// A job is not refused for encoders that might work side by side: it does with fewer.
+func TestEncodersSideBySideStayWithinTheBudget(t *testing.T) {
+	var many []string
+	for i := range 8 {
+		many = append(many, fmt.Sprintf(`{"name":"r%d","format":"png","operations":[{"op":"resize","width":%d}]}`, i, 1800-i))
+	}
+	p, err := pipeline.Parse([]byte(`{"renditions":[` + strings.Join(many, ",") + `]}`))
+	require.NoError(t, err)
+	source := filepath.Join(t.TempDir(), "original")
+	require.NoError(t, os.WriteFile(source, blank(t, 2400, 2400), 0o600))
+	asks := func(change func(*Config)) (threads int, need int64) {
+		m := newMill(t, render(paint), change)
+		m.deps.Abilities.Abreast = 16
+		job := engine.Job{Source: source, Pipeline: p}
+		need, err := m.estimate(&job)
+		require.NoError(t, err)
+		return job.Threads, need
+	}
+	threads, all := asks(func(c *Config) { c.Budget, c.Memory = 1<<30, 1<<30 })
+	require.Zero(t, threads, "as many as the engine likes")
+	threads, need := asks(func(c *Config) { c.Budget, c.Memory = config.Bytes(all)*3/4, 1<<30 })
+	require.LessOrEqual(t, need, all*3/4)
+	require.Contains(t, []int{2, 4, 8}, threads)
+	threads, need = asks(func(c *Config) { c.Budget, c.Memory = 1<<30, 64<<20 })
+	require.Equal(t, 1, threads, "of more than its own memory an engine dies")
+	require.Greater(t, need, int64(64<<20))
 }
 
 func TestTheDefaultBudgetIsFoundOut(t *testing.T) {

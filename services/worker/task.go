@@ -128,7 +128,7 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 func (a *attempt) renderAdmitted(ctx context.Context, job engine.Job) (engine.Report, error) {
 	began := time.Now()
 	defer func() { a.rendering = time.Since(began) }()
-	need, err := a.s.estimate(job)
+	need, err := a.s.estimate(&job)
 	if err != nil {
 		return engine.Report{}, err
 	}

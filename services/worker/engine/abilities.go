@@ -36,6 +36,9 @@ type Abilities struct {
 	Lossless    bool `json:"lossless,omitempty"`
 	// Fast says that it has the fast path for JPEG.
 	Fast bool `json:"fast,omitempty"`
+	// Abreast is how many encoders of one job may work side by side; less than 2 is
+	// one after the other.
+	Abreast int `json:"abreast,omitempty"`
 	// Collected says that its memory is given back by a garbage collector, some
 	// time after it is no longer used.
 	Collected bool `json:"collected,omitempty"`

@@ -96,7 +96,7 @@ func cpu(b *testing.B) float64 {
 func peak(b *testing.B) float64 { return highWater(b, "/proc/self/status") }
 
 // highWater is the most memory of a process, by its status file, in MB.
-func highWater(b *testing.B, file string) float64 {
+func highWater(b testing.TB, file string) float64 {
 	status, err := os.ReadFile(file)
 	require.NoError(b, err)
 	_, rest, _ := strings.Cut(string(status), "VmHWM:")

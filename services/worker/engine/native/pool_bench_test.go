@@ -209,7 +209,7 @@ func children(b *testing.B) (ms float64) {
 }
 
 // ownChildren are the living children of this process with their processor time.
-func ownChildren(b *testing.B) map[int]int64 {
+func ownChildren(b testing.TB) map[int]int64 {
 	found := map[int]int64{}
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	require.NoError(b, err)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 
 	"imagemill/pkg/pipeline"
@@ -9,7 +10,7 @@ import (
 
 // The estimate of memory is, in bytes:
 //
-//	base + passes + decoded + upright + max over the steps of (kept + work)
+//	base + passes + decoded + upright + max over the steps of (kept + work + beside)
 //
 //	decoded = Width × Height × bytes of a pixel × frames. A pixel has as many bytes
 //	          as decoders give it: those of its planes for a JPEG that stays in
@@ -25,7 +26,11 @@ import (
 //	          operation, what is between, and what comes out; or the result and
 //	          what its encoder needs for each of its pixels
 //
-// Pictures between operations count 4 bytes a pixel and frame. What was decoded
+//	beside  = where encoders work side by side: what those hold that may still be
+//	          writing larger results, and one picture that waits for its turn
+//
+// Results that are made of planes while these are decoded take the place of the
+// decoded picture where they are more. Pictures between operations count 4 bytes a pixel and frame. What was decoded
 // of other formats than JPEG, whose pixels are laid out anew, counts twice. An
 // engine whose memory is collected holds besides what it no longer uses: of all but
 // that, base and passes, a half more. TestEstimateAgainstMeasured compares with real
@@ -33,8 +38,9 @@ import (
 const (
 	base          = 48 << 20 // an engine in C with its libraries
 	baseCollected = 24 << 20
-	pixel         = 4 // bytes of a pixel between operations
-	coefficient   = 4 // bytes of a coefficient of a progressive JPEG
+	pixel         = 4        // bytes of a pixel between operations
+	coefficient   = 4        // bytes of a coefficient of a progressive JPEG
+	lingering     = 16 << 20 // what encoders of AVIF and JPEG XL leave in pieces for the next one
 )
 
 // memory estimates the most memory that a plan needs at a time.
@@ -54,11 +60,14 @@ func memory(p Plan, shapes []shape, original engine.Picture, can engine.Abilitie
 			break
 		}
 	}
-	total += p.most(shapes, original, frames)
+	total += p.most(shapes, original, frames, writing{abreast: can.Abreast, straight: p.straight(shapes), decoded: held})
 	fixed := int64(base)
 	if can.Collected {
 		total += total / 2
 		fixed = baseCollected
+	}
+	if slices.ContainsFunc(shapes, func(s shape) bool { return heavy(s.r, original) }) {
+		fixed += lingering
 	}
 	if original.Format != "jpeg" {
 		total += held
@@ -107,9 +116,80 @@ func passes(original engine.Picture, held int64) int64 {
 	return area(original.Width, original.Height) * samples(original) * coefficient / 2
 }
 
+// crowd is how many bytes more than the decoded original all results that are made of
+// its planes may take, before they are made one after the other.
+const crowd = 64 << 20
+
+// straight is the size of all results that are made of planes while these are
+// decoded; 0 where they are made later.
+func (p Plan) straight(shapes []shape) (all int64) {
+	for _, s := range p.Steps {
+		if s.planar() && s.From == Original {
+			all += inPlanes(shapes[s.Rendition])
+		}
+	}
+	if all > area(p.Width, p.Height)*3+crowd {
+		return 0
+	}
+	return all
+}
+
+// planar reports whether a result is made of planes.
+func (s Step) planar() bool { return s.Fast || s.Planes }
+
+// inPlanes is the size of a result's planes.
+func inPlanes(s shape) int64 {
+	if s.r.Chroma == pipeline.Chroma444 {
+		return s.sizes.Result().Pixels() * 3
+	}
+	return s.sizes.Result().Pixels() * 3 / 2
+}
+
+// writing is how results are written: so many at a time, while what has been decoded
+// is held, or those that are made straight from its planes.
+type writing struct {
+	abreast           int
+	straight, decoded int64
+}
+
+// beside is what the encoders may hold that still write what was made before step i:
+// of all but one of those that may work at a time, and the picture of one more.
+func (w writing) beside(p Plan, i int, shapes []shape, original engine.Picture) (bytes int64) {
+	var alone []Step
+	for _, s := range p.Steps[:i] {
+		r := shapes[s.Rendition].r
+		side := r.Metadata == pipeline.Strip && r.Profile == pipeline.SRGB && !r.Animated
+		if side && s.planar() == p.Steps[i].planar() {
+			alone = append(alone, s)
+		}
+	}
+	picture := func(s Step) int64 {
+		switch {
+		case !s.planar():
+			return shapes[s.Rendition].sizes.Result().Pixels() * pixel
+		case w.straight > 0 && s.From == Original:
+			return 0
+		}
+		return inPlanes(shapes[s.Rendition])
+	}
+	whole := func(s Step) int64 {
+		return picture(s) + shapes[s.Rendition].sizes.Result().Pixels()*encoding(shapes[s.Rendition].r, original)
+	}
+	slices.SortStableFunc(alone, func(a, b Step) int { return cmp.Compare(whole(b), whole(a)) })
+	for n, s := range alone {
+		switch {
+		case n < w.abreast-1:
+			bytes += whole(s)
+		case n == w.abreast-1 && n > 0:
+			bytes += picture(s)
+		}
+	}
+	return bytes
+}
+
 // most is the largest of what the steps hold: the pictures that are kept for
-// later ones, and their own work.
-func (p Plan) most(shapes []shape, original engine.Picture, frames int64) int64 {
+// later ones, their own work, and what is beside.
+func (p Plan) most(shapes []shape, original engine.Picture, frames int64, w writing) int64 {
 	last := map[int]int{} // rendition: the last step that continues from it
 	for i, s := range p.Steps {
 		if s.From != Original {
@@ -118,7 +198,10 @@ func (p Plan) most(shapes []shape, original engine.Picture, frames int64) int64 
 	}
 	var most int64
 	for i, step := range p.Steps {
-		held := work(p, shapes, step, original) * frames
+		held := work(p, shapes, step, original)*frames + w.beside(p, i, shapes, original)
+		if step.planar() {
+			held += max(w.straight-w.decoded, 0)
+		}
 		for j := range i {
 			r := p.Steps[j].Rendition
 			if last[r] >= i {
@@ -169,6 +252,11 @@ func work(p Plan, shapes []shape, step Step, original engine.Picture) int64 {
 	return max(most, end*(pixel+encoding(s.r, original)))
 }
 
+// heavy reports whether a result is written by an encoder of films.
+func heavy(r pipeline.Rendition, original engine.Picture) bool {
+	return r.Format == pipeline.JXL || r.Format == pipeline.AVIF || r.Format == pipeline.Same && original.Format == "avif"
+}
+
 // encoding is what an encoder needs for each pixel of the result beside it, in
 // bytes.
 func encoding(r pipeline.Rendition, original engine.Picture) int64 {
@@ -177,7 +265,7 @@ func encoding(r pipeline.Rendition, original engine.Picture) int64 {
 		extra = 2 * pixel // the picture decoded again, and the maps of likeness
 	}
 	switch format := r.Format; {
-	case format == pipeline.JXL || format == pipeline.AVIF || format == pipeline.Same && original.Format == "avif":
+	case heavy(r, original):
 		return 48 + extra
 	case r.Lossless:
 		return 48

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -166,14 +167,55 @@ func TestTheEstimateRises(t *testing.T) {
 		}
 		deeper, passes := original, original
 		deeper.Depth, passes.Interlaced = 16, true
-		for _, larger := range []engine.Picture{deeper, passes} {
-			more, err := Make(p, larger, native())
+		notLess := func(larger engine.Picture, can engine.Abilities, than int64) {
+			more, err := Make(p, larger, can)
 			require.NoError(t, err)
-			if more.Memory < got.Memory {
-				t.Errorf("%+v takes less: %d, not %d", larger, more.Memory, got.Memory)
+			if more.Memory < than {
+				t.Errorf("%+v takes less: %d, not %d", larger, more.Memory, than)
 			}
 		}
+		notLess(passes, native(), got.Memory)
+		// Of 16 bits nothing is made of planes, all at once: by one way, it is more.
+		slow := native()
+		slow.Fast = false
+		eight, err := Make(p, original, slow)
+		require.NoError(t, err)
+		notLess(deeper, slow, eight.Memory)
+		for last := got.Memory; slow.Abreast < 4; slow.Abreast++ {
+			can := native()
+			can.Abreast = slow.Abreast
+			notLess(original, can, last)
+			beside, err := Make(p, original, can)
+			require.NoError(t, err)
+			last = beside.Memory
+		}
 	})
+}
+
+// Of results that are written side by side, all count; what is written by one at a
+// time does not.
+func TestTheEstimateCountsEncodersSideBySide(t *testing.T) {
+	one := `{"name":"%s","format":"png","operations":[{"op":"resize","width":2000},{"op":"sepia"}]}`
+	four := make([]string, 4)
+	for i := range four {
+		four[i] = fmt.Sprintf(one, string(rune('a'+i)))
+	}
+	const picture = 2000 * 1500 * (pixel + 1)
+	need := func(doc string, abreast int) int64 {
+		can := native()
+		can.Abreast = abreast
+		got, err := Make(read(t, doc), photograph(4000, 3000), can)
+		require.NoError(t, err)
+		return got.Memory
+	}
+	all := strings.Join(four, ",")
+	alone := need(all, 0)
+	require.Equal(t, alone, need(all, 1))
+	require.Equal(t, alone+picture+2000*1500*pixel, need(all, 2), "one more is written, and one waits")
+	require.Equal(t, alone+3*picture, need(all, 4))
+	require.Equal(t, alone+3*picture, need(all, 64))
+	kept := strings.ReplaceAll(all, `"format"`, `"metadata":"copyright","format"`)
+	require.Equal(t, need(kept, 1), need(kept, 4), "with metadata, the original is read by one at a time")
 }
 
 func TestTheEstimateRisesWithTheOriginal(t *testing.T) {
