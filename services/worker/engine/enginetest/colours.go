@@ -32,15 +32,11 @@ const mostDelta = 2
 // smaller already: what that does to edges is another matter.
 func Colours(t *testing.T, e engine.Engine) {
 	s := Suite{e}
-	for _, o := range colourful(t) {
-		whole := o.right(t)
-		for _, width := range []int{240, 210} {
-			want := openPNG(t, whole)
-			if width < 240 {
-				small := filepath.Join(t.TempDir(), "small.png")
-				Command(t, "vipsthumbnail", whole, "-s", fmt.Sprintf("%dx140!", width), "-o", small)
-				want = openPNG(t, small)
-			}
+	all := colourful(t)
+	right(t, all)
+	for _, o := range all {
+		for width, file := range map[int]string{240: o.beside("right"), 210: o.beside("small-right")} {
+			want := openPNG(t, file)
 			got := s.pictureOf(t, o.file, fmt.Sprintf(`[{"op":"resize","width":%d,"height":%d,"fit":"stretch"}]`, width, want.Bounds().Dy()))
 			mean, most, err := deltas(want, got)
 			require.NoError(t, err, o.name)
@@ -65,23 +61,40 @@ func (s Suite) pictureOf(t testing.TB, file, document string) image.Image {
 	return Open(t, report.Renditions[0])
 }
 
-// right gives a PNG of what the original shows, in sRGB. Of inks vipsthumbnail
-// does not read the profile that they come with, and of a profile of tables it takes
-// another way to white and black than both engines; icc_transform does neither.
-func (o coloured) right(t *testing.T) string {
-	to, missing := filepath.Join(t.TempDir(), "right.png"), "cmyk"
-	if strings.HasPrefix(o.name, "RGB") {
-		missing = "srgb"
+// beside is the name of a PNG that is made of the original.
+func (o coloured) beside(what string) string {
+	dir, name := filepath.Split(o.file)
+	return filepath.Join(dir, what+"-"+strings.TrimSuffix(name, filepath.Ext(name))+".png")
+}
+
+// right makes, beside each original, a PNG of what it shows, in sRGB, and a smaller
+// one of that. Of inks vipsthumbnail does not read the profile that they come with,
+// and of a profile of tables it takes another way to white and black than both
+// engines; icc_transform does neither. Each program is started once for as many as it takes.
+func right(t *testing.T, all []coloured) {
+	t.Helper()
+	var plain, managed, rights []string
+	for _, o := range all {
+		rights = append(rights, o.beside("right"))
+		missing := "cmyk"
+		if strings.HasPrefix(o.name, "RGB") {
+			missing = "srgb"
+		}
+		switch {
+		case strings.HasPrefix(o.name, "CMYK"), strings.Contains(o.name, "by a lut"):
+			Command(t, "vips", "icc_transform", o.file, o.beside("right")+"[strip]", "srgb",
+				"--embedded", "--input-profile", missing, "--intent", "perceptual")
+		case o.managed:
+			managed = append(managed, o.file)
+		default:
+			plain = append(plain, o.file)
+		}
 	}
-	switch {
-	case strings.HasPrefix(o.name, "CMYK"), strings.Contains(o.name, "by a lut"):
-		Command(t, "vips", "icc_transform", o.file, to+"[strip]", "srgb", "--embedded", "--input-profile", missing, "--intent", "perceptual")
-	case o.managed:
-		Command(t, "vipsthumbnail", o.file, "-s", "240x160!", "--no-rotate", "--export-profile", "srgb", "-o", to+"[strip]")
-	default:
-		Command(t, "vipsthumbnail", o.file, "-s", "240x160!", "--no-rotate", "-o", to+"[strip]")
-	}
-	return to
+	dir := filepath.Dir(rights[0])
+	to := []string{"-s", "240x160!", "--no-rotate", "-o", filepath.Join(dir, "right-%s.png[strip]")}
+	Command(t, "vipsthumbnail", append(plain, to...)...)
+	Command(t, "vipsthumbnail", append(append(managed, to...), "--export-profile", "srgb")...)
+	Command(t, "vipsthumbnail", append(rights, "-s", "210x140!", "-o", filepath.Join(dir, "small-%s.png"))...)
 }
 
 // colourful makes originals of all kinds of colours out of a photograph.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/color/palette"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -122,7 +123,7 @@ func TestEstimateAgainstMeasured(t *testing.T) {
 		{"12 MP PNG cut and turned", rgba, `{"operations":[{"op":"crop","width":2000,"height":2000},{"op":"rotate","angle":45}]}`},
 		{"12 MP grey JPEG", file(t, "grey.jpg", func(w io.Writer) error { return jpeg.Encode(w, noisy(image.NewGray(large)), nil) }), `{"operations":[` + one + `]}`},
 		{"12 MP PNG of 16 bits", file(t, "deep.png", func(w io.Writer) error { return png.Encode(w, noisy(image.NewNRGBA64(large))) }), `{"operations":[` + one + `]}`},
-		{"12 MP GIF", file(t, "flat.gif", func(w io.Writer) error { return gif.Encode(w, noisy(image.NewRGBA(large)), nil) }), `{"format":"png","operations":[` + one + `]}`},
+		{"12 MP GIF", file(t, "flat.gif", func(w io.Writer) error { return gif.Encode(w, noisy(image.NewPaletted(large, palette.WebSafe)), nil) }), `{"format":"png","operations":[` + one + `]}`},
 	} {
 		p, err := pipeline.Parse([]byte(`{"renditions":[` + c.renditions + `]}`))
 		require.NoError(t, err, c.name)
