@@ -5,6 +5,7 @@ package turbo
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,13 +15,13 @@ import (
 )
 
 // decoded gives the planes of a JPEG as they are decoded at 1/shrink.
-func decoded(t testing.TB, original []byte, shrink int) ([][]byte, error) {
+func decoded(t testing.TB, file string, shrink int) ([][]byte, error) {
 	t.Helper()
 	before := live()
 	defer func() { require.Equal(t, before, live(), "memory was not given back") }()
 	c, stop := begin(t.Context())
 	defer stop()
-	f, err := os.Open(fileOf(t, original))
+	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer func() { _ = f.Close() }()
 	s, err := open(c, f, 1<<26)
@@ -48,24 +49,27 @@ func decoded(t testing.TB, original []byte, shrink int) ([][]byte, error) {
 	return out, nil
 }
 
-// both decodes by scan.c, where that goes, and by libjpeg alone.
-func both(t testing.TB, original []byte, shrink int) (own, library [][]byte, err, libraryErr error) {
+// both puts a JPEG into a folder, and decodes by scan.c, where that goes, and by libjpeg alone.
+func both(t testing.TB, dir string, original []byte, shrink int) (own, library [][]byte, err, libraryErr error) {
 	t.Helper()
 	defer ownScan(true)
-	own, err = decoded(t, original, shrink)
+	file := filepath.Join(dir, "original")
+	require.NoError(t, os.WriteFile(file, original, 0o600))
+	own, err = decoded(t, file, shrink)
 	ownScan(false)
-	library, libraryErr = decoded(t, original, shrink)
+	library, libraryErr = decoded(t, file, shrink)
 	return own, library, err, libraryErr
 }
 
 func TestScanAgreesWithLibjpeg(t *testing.T) {
+	dir := t.TempDir()
 	for name, k := range kinds {
 		for _, size := range [][2]int{{640, 480}, {301, 203}, {17, 9}, {8, 8}, {1, 1}} {
 			for _, quality := range []int{100, 75, 10} {
 				k.quality = quality
 				original := jpegOf(t, texture(size[0], size[1]), k)
 				for _, shrink := range []int{4, 8} {
-					own, library, err, libraryErr := both(t, original, shrink)
+					own, library, err, libraryErr := both(t, dir, original, shrink)
 					require.NoError(t, err)
 					require.NoError(t, libraryErr)
 					for c := range own {
@@ -82,7 +86,7 @@ func TestScanAgreesWithLibjpeg(t *testing.T) {
 
 // Whatever is wrong, the outcome is libjpeg's.
 func TestScanLeavesDamageToLibjpeg(t *testing.T) {
-	good, alike := 0, 0
+	good, alike, dir := 0, 0, t.TempDir()
 	for _, name := range []string{"420", "gray", "restarts"} {
 		k := kinds[name]
 		k.quality = 60
@@ -95,7 +99,7 @@ func TestScanLeavesDamageToLibjpeg(t *testing.T) {
 			changed := bytes.Clone(original)
 			changed[i] ^= byte(1 << (i % 8))
 			for _, damaged := range [][]byte{changed, original[:i]} {
-				own, library, err, libraryErr := both(t, damaged, 4+4*(i%2))
+				own, library, err, libraryErr := both(t, dir, damaged, 4+4*(i%2))
 				require.Equal(t, fault.KindOf(libraryErr), fault.KindOf(err), "%s, byte %d: %v and %v", name, i, libraryErr, err)
 				if err == nil {
 					good++
