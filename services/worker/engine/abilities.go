@@ -22,6 +22,9 @@ type Abilities struct {
 	// Shrinks are the formats of originals that it decodes at 1/2, 1/4 and 1/8
 	// of their size for less than the whole costs.
 	Shrinks []string `json:"shrinks,omitempty"`
+	// Floors says that a JPEG decoded smaller, outside of the fast path, lacks what
+	// does not fill a whole pixel at the right and bottom.
+	Floors bool `json:"floors,omitempty"`
 	// Animation says that it keeps animations where the output can.
 	Animation bool `json:"animation,omitempty"`
 	// Profiles says that it converts colour profiles; without it, only sRGB

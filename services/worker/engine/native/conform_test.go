@@ -29,6 +29,8 @@ func TestAbilitiesOfThePool(t *testing.T) {
 
 func TestColours(t *testing.T) { enginetest.Colours(t, newEngine(t)) }
 
+func TestInked(t *testing.T) { enginetest.Inked(t, newEngine(t)) }
+
 func TestReferences(t *testing.T) { enginetest.References(t, newEngine(t)) }
 
 func TestWholePhotographs(t *testing.T) {

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
 )
@@ -71,6 +73,9 @@ func Make(p pipeline.Pipeline, original engine.Picture, can engine.Abilities) (P
 		return Plan{}, err
 	}
 	out := Plan{Shrink: shrink(shapes, original, can), Steps: order(shapes, original, can)}
+	if can.Floors && slices.ContainsFunc(out.Steps, func(s Step) bool { return !s.Fast }) {
+		out.Shrink = filled(out.Shrink, original)
+	}
 	out.Width, out.Height = shrunk(original.Width, out.Shrink), shrunk(original.Height, out.Shrink)
 	if draws(original.Format) {
 		out.draw(shapes, original)

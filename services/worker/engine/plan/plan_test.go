@@ -228,3 +228,28 @@ func TestAnImpossibleOperationIsRefused(t *testing.T) {
 	_, err := Make(read(t, `{"operations":[{"op":"crop","width":9,"height":9,"x":9000,"y":0}]}`), photograph(40, 30), native())
 	require.ErrorContains(t, err, "outside")
 }
+
+// A decoder that leaves out what does not fill a whole pixel is not let to leave
+// out more than a quarter of one, but where the fast path decodes.
+func TestWhatIsLeftOutAtTheEdgesIsLittle(t *testing.T) {
+	can := native()
+	can.Floors = true
+	slow := `{"format":"png","operations":[{"op":"resize","width":100},{"op":"blur","sigma":2}]}`
+	for sides, want := range map[[2]int]int{
+		{4000, 3000}: 8, {4002, 3000}: 8, {4003, 3000}: 1, {4004, 3000}: 4, {4001, 3005}: 4, {4000, 3006}: 2, {4001, 3007}: 1,
+	} {
+		got, err := Make(read(t, slow), photograph(sides[0], sides[1]), can)
+		require.NoError(t, err)
+		require.Equal(t, want, got.Shrink, "%v", sides)
+		require.Equal(t, (sides[0]+want-1)/want, got.Width, "%v", sides)
+	}
+	fast, err := Make(read(t, `{"operations":[{"op":"resize","width":100}]}`), photograph(4003, 3000), can)
+	require.NoError(t, err)
+	require.True(t, fast.Steps[0].Fast)
+	require.Equal(t, 8, fast.Shrink)
+	webp := photograph(4003, 3000)
+	webp.Format = "webp"
+	other, err := Make(read(t, slow), webp, can)
+	require.NoError(t, err)
+	require.Equal(t, 8, other.Shrink, "of WebP nothing is left out")
+}

@@ -20,6 +20,16 @@ func shrink(shapes []shape, original engine.Picture, can engine.Abilities) int {
 	return by
 }
 
+// filled is at most by, and so much that no more than a quarter of a pixel of a JPEG
+// is left over at the right and bottom. A decoder that leaves it out stretches the
+// result by as much.
+func filled(by int, original engine.Picture) int {
+	for original.Format == "jpeg" && 4*max(original.Width%by, original.Height%by) > by {
+		by /= 2
+	}
+	return by
+}
+
 // bears reports whether a rendition loses nothing when the original is decoded
 // at 1/by.
 func (s shape) bears(by int) bool {

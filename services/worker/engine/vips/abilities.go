@@ -55,7 +55,7 @@ func Abilities(on ...sniff.Format) (engine.Abilities, error) {
 	}
 	can := engine.Abilities{
 		Engine: Name, Shrinks: []string{string(sniff.JPEG), string(sniff.WebP)},
-		Animation: true, Profiles: true, Metadata: true, Progressive: true, FullChroma: true, Lossless: true,
+		Floors: true, Animation: true, Profiles: true, Metadata: true, Progressive: true, FullChroma: true, Lossless: true,
 		Abreast: runtime.NumCPU(), // process.Pool gives a job no more
 	}
 	for _, f := range readOrder {

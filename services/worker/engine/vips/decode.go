@@ -37,7 +37,8 @@ func (d decoding) drawn(scale float64) decoding {
 
 // decodingOf is how a rendition wants the original. Only JPEG and WebP can be
 // decoded smaller, and libvips leaves out what does not fill a whole pixel at
-// the right and bottom: small pictures are decoded whole.
+// the right and bottom, of which the plan allows little: small pictures are
+// decoded whole.
 func (o *Original) decodingOf(r pipeline.Rendition, shrink int) decoding {
 	d := decoding{
 		shrink: shrink, upright: !r.KeepOrientation && o.src.Orientation != 1, frame: r.Frame, profile: r.Profile,
