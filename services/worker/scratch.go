@@ -20,14 +20,25 @@ type scratch struct {
 	mu   sync.Mutex
 	root string
 	made int
-	free []string
+	free []idle
+	kept int64 // bytes in larger files of all of free
 }
 
-// A folder keeps files up to a number and a sum; others are removed. An original
-// of a camera and a dozen of its renditions stay within both.
+// idle is a folder that nobody works in, and what its larger files hold.
+type idle struct {
+	dir   string
+	bytes int64
+}
+
+// A folder keeps files up to a number and a sum, and all folders together up to
+// another sum, for which small files do not count; others are removed. An original of
+// a camera and a dozen of its renditions stay within a folder's. Where scratch is in
+// memory, they take of that.
 const (
-	keptFiles = 16
-	keptBytes = 16 << 20 // in sum
+	keptFiles  = 16
+	keptAnyway = 64 << 10 // of one file
+	keptBytes  = 16 << 20
+	keptInAll  = 32 << 20
 )
 
 // take gives a folder of the caller's own. It may hold files of an earlier
@@ -36,9 +47,10 @@ func (s *scratch) take() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.free); n > 0 {
-		dir := s.free[n-1]
+		f := s.free[n-1]
 		s.free = s.free[:n-1]
-		return dir, nil
+		s.kept -= f.bytes
+		return f.dir, nil
 	}
 	if s.root == "" {
 		root, err := os.MkdirTemp(s.base, "imagemill-work-")
@@ -61,21 +73,40 @@ func (s *scratch) give(dir string) error {
 	if err != nil {
 		return fmt.Errorf("tidy scratch folder: %w", err)
 	}
-	files, bytes := 0, int64(0)
-	for _, e := range entries {
-		if size, ok := keepable(e); ok && files < keptFiles && bytes+size <= keptBytes {
-			files, bytes = files+1, bytes+size
-			continue
-		}
-		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
-	}
-	if err != nil {
-		return fmt.Errorf("tidy scratch folder: %w", err)
+	remove, bytes := s.choose(entries)
+	for _, name := range remove {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.free = append(s.free, dir)
+	if err != nil {
+		s.kept -= bytes
+		return fmt.Errorf("tidy scratch folder: %w", err)
+	}
+	s.free = append(s.free, idle{dir, bytes})
 	return nil
+}
+
+// choose says which files of a folder have to go, and how many bytes of the rest
+// it has counted as kept.
+func (s *scratch) choose(entries []os.DirEntry) (remove []string, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files, room := 0, min(keptBytes, keptInAll-s.kept)
+	for _, e := range entries {
+		size, ok := keepable(e)
+		small := size <= keptAnyway
+		if !ok || files == keptFiles || (!small && bytes+size > room) {
+			remove = append(remove, e.Name())
+			continue
+		}
+		files++
+		if !small {
+			bytes += size
+		}
+	}
+	s.kept += bytes
+	return remove, bytes
 }
 
 // keepable gives the size of a file that may be kept. A link may not.
@@ -95,6 +126,6 @@ func (s *scratch) close() error {
 		return nil
 	}
 	err := os.RemoveAll(s.root)
-	s.root, s.free, s.made = "", nil, 0
+	s.root, s.free, s.made, s.kept = "", nil, 0, 0
 	return err
 }

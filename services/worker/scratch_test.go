@@ -23,8 +23,8 @@ func TestScratchFoldersAreUsedAgainTidied(t *testing.T) {
 	for i := range keptFiles + 2 {
 		write(fmt.Sprintf("file-%02d", i), 10)
 	}
-	write("a", keptBytes-100)
-	write("b", 101)
+	write("a", keptBytes-keptAnyway)
+	write("b", keptAnyway+1)
 	require.NoError(t, os.Symlink(second, filepath.Join(first, "c-link")))
 	require.NoError(t, os.Mkdir(filepath.Join(first, "d-folder"), 0o700))
 	require.NoError(t, s.give(first))
@@ -38,7 +38,7 @@ func TestScratchFoldersAreUsedAgainTidied(t *testing.T) {
 		names = append(names, e.Name())
 	}
 	want := []string{"a"} // b would have been too much
-	for i := range 10 {
+	for i := range keptFiles - 1 {
 		want = append(want, fmt.Sprintf("file-%02d", i))
 	}
 	require.Equal(t, want, names)
@@ -65,4 +65,41 @@ func TestScratchFoldersAreUsedAgainTidied(t *testing.T) {
 	left, err = os.ReadDir(base)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestScratchFoldersKeepLittleTogether(t *testing.T) {
+	s := &scratch{base: t.TempDir()}
+	var dirs []string
+	for range 5 {
+		dir, err := s.take()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "original"), make([]byte, keptBytes-1000), 0o600))
+		dirs = append(dirs, dir)
+	}
+	held := func() (files int) {
+		for _, dir := range dirs {
+			left, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			files += len(left)
+		}
+		return files
+	}
+	for _, dir := range dirs {
+		require.NoError(t, s.give(dir))
+	}
+	require.Equal(t, keptInAll/keptBytes, held())
+	small := filepath.Join(dirs[4], "small")
+	require.NoError(t, os.WriteFile(small, make([]byte, keptAnyway), 0o600))
+	again, err := s.take()
+	require.NoError(t, err)
+	require.Equal(t, dirs[4], again)
+	require.NoError(t, s.give(again))
+	require.FileExists(t, small)
+	for range dirs {
+		_, err := s.take()
+		require.NoError(t, err)
+	}
+	require.Zero(t, s.kept, "what is in use is not counted")
+	require.NoError(t, s.give(dirs[0]))
+	require.Equal(t, int64(keptBytes-1000), s.kept)
 }
