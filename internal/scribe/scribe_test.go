@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,15 +20,25 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// ledger remembers each write; it is used within one bubble, with the writer's lock.
+// ledger remembers each write.
 type ledger struct {
+	mu     sync.Mutex
 	writes []string
 	err    error
 }
 
 func (l *ledger) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.writes = append(l.writes, string(p))
 	return len(p), l.err
+}
+
+// all gives what was written so far.
+func (l *ledger) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.writes)
 }
 
 // lines writes as many lines as there are texts.
@@ -50,17 +62,17 @@ func TestAfterAPauseAtOnceThenTogether(t *testing.T) {
 		var out ledger
 		w := NewWriter(&out)
 		lines(t, w, "a", "b", "c")
-		assert.Equal(t, []string{"a\n"}, out.writes)
+		assert.Equal(t, []string{"a\n"}, out.all())
 		pass(pause / 2)
 		lines(t, w, "d")
-		assert.Len(t, out.writes, 1)
+		assert.Len(t, out.all(), 1)
 		pass(pause / 2)
-		assert.Equal(t, []string{"a\n", "b\nc\nd\n"}, out.writes)
+		assert.Equal(t, []string{"a\n", "b\nc\nd\n"}, out.all())
 		lines(t, w, "e")
-		assert.Len(t, out.writes, 2, "the last ones went out just now")
+		assert.Len(t, out.all(), 2, "the last ones went out just now")
 		pass(3 * pause)
 		lines(t, w, "f")
-		assert.Equal(t, []string{"a\n", "b\nc\nd\n", "e\n", "f\n"}, out.writes)
+		assert.Equal(t, []string{"a\n", "b\nc\nd\n", "e\n", "f\n"}, out.all())
 	})
 }
 
@@ -73,10 +85,10 @@ func TestMuchDoesNotWait(t *testing.T) {
 			lines(t, w, line)
 		}
 		require.NoError(t, w.Flush())
-		all := strings.Join(out.writes, "")
+		all := strings.Join(out.all(), "")
 		assert.Len(t, all, 200*1000, "none is lost, none is written twice")
-		assert.Len(t, out.writes, 2+199/17)
-		for _, one := range out.writes {
+		assert.Len(t, out.all(), 2+199/17)
+		for _, one := range out.all() {
 			assert.LessOrEqual(t, len(one), most+1000)
 		}
 	})
@@ -87,12 +99,12 @@ func TestFlush(t *testing.T) {
 		var out ledger
 		w := NewWriter(&out)
 		require.NoError(t, w.Flush())
-		assert.Empty(t, out.writes, "there is nothing to write")
+		assert.Empty(t, out.all(), "there is nothing to write")
 		lines(t, w, "a", "b")
 		require.NoError(t, w.Flush())
-		assert.Equal(t, []string{"a\n", "b\n"}, out.writes)
+		assert.Equal(t, []string{"a\n", "b\n"}, out.all())
 		pass(time.Hour)
-		assert.Len(t, out.writes, 2, "nothing is left to go out later")
+		assert.Len(t, out.all(), 2, "nothing is left to go out later")
 		out.err = errors.New("the pipe is closed")
 		_, err := io.WriteString(w, "c\n")
 		assert.ErrorIs(t, err, out.err)
@@ -107,10 +119,10 @@ func TestAWarningTakesAllWithIt(t *testing.T) {
 			log := slog.New(Handler(w, nil)).With("service", "one").WithGroup("more")
 			log.Info("first")
 			log.Info("second")
-			assert.Len(t, out.writes, 1)
+			assert.Len(t, out.all(), 1)
 			log.Log(t.Context(), level, "third")
-			require.Len(t, out.writes, 2)
-			assert.Regexp(t, `(?s)^{.*"msg":"second","service":"one"}\n.*"msg":"third".*}\n$`, out.writes[1])
+			require.Len(t, out.all(), 2)
+			assert.Regexp(t, `(?s)^{.*"msg":"second","service":"one"}\n.*"msg":"third".*}\n$`, out.all()[1])
 		})
 	}
 }
