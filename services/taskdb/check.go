@@ -23,11 +23,11 @@ func (n NewTask) Validate() error {
 	if err := CheckID(n.ID); err != nil {
 		return err
 	}
-	if len(n.Pipeline) > maxPipeline || !json.Valid(n.Pipeline) || !bytes.HasPrefix(bytes.TrimSpace(n.Pipeline), []byte("{")) {
+	if len(n.Pipeline) > maxPipeline || !utf8.Valid(n.Pipeline) || !json.Valid(n.Pipeline) || !bytes.HasPrefix(bytes.TrimSpace(n.Pipeline), []byte("{")) {
 		return fault.Newf(fault.Invalid, "must be a JSON object of at most %d bytes", maxPipeline).WithField("pipeline")
 	}
 	o := n.Original
-	if o.Key == "" || len(o.Key) > 200 || o.Size < 1 || !isSHA256(o.SHA256) || len(o.ContentType) > 200 {
+	if o.Key == "" || len(o.Key) > 200 || !isText(o.Key) || !isText(o.ContentType) || o.Size < 1 || !isSHA256(o.SHA256) || len(o.ContentType) > 200 {
 		return fault.New(fault.Invalid, "must name a key, a size above 0 and a SHA-256 in lower-case hex").WithField("original")
 	}
 	if n.Needs > maxBits {
@@ -38,6 +38,9 @@ func (n NewTask) Validate() error {
 
 // maxBits is the largest number of bits that any JSON keeps whole.
 const maxBits = 1<<53 - 1
+
+// isText refuses what not every database can keep as text.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 func isSHA256(s string) bool {
 	_, err := hex.DecodeString(s)
@@ -68,14 +71,14 @@ func CheckID(id string) error {
 
 // Validate refuses a claim without a worker or with a number out of range.
 func (c Claim) Validate() error {
-	if c.Worker == "" || len(c.Worker) > 200 {
-		return fault.New(fault.Invalid, "must be 1 to 200 characters").WithField("worker")
+	if c.Worker == "" || len(c.Worker) > 200 || !isText(c.Worker) {
+		return fault.New(fault.Invalid, "must be 1 to 200 characters of text").WithField("worker")
 	}
 	if c.Max < 1 || c.Max > MaxClaim {
 		return fault.Newf(fault.Invalid, "must be 1 to %d", MaxClaim).WithField("max")
 	}
-	if c.WaitedMillis < 0 || c.WaitedMillis > silenceKept.Milliseconds() {
-		return fault.Newf(fault.Invalid, "must be 0 to %d", silenceKept.Milliseconds()).WithField("waitedMillis")
+	if c.WaitedMillis < 0 || c.WaitedMillis > SilenceKept.Milliseconds() {
+		return fault.Newf(fault.Invalid, "must be 0 to %d", SilenceKept.Milliseconds()).WithField("waitedMillis")
 	}
 	if len(c.Others) > MaxOthers || c.Can > maxBits || slices.ContainsFunc(c.Others, func(can uint64) bool { return can > maxBits }) {
 		return fault.Newf(fault.Invalid, "must be at most %d, each below 2^53", MaxOthers).WithField("others")

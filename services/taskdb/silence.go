@@ -1,14 +1,10 @@
 package taskdb
 
-import (
-	"time"
+import "time"
 
-	"imagemill/internal/fault"
-)
-
-// silenceKept is for how long a silence is remembered: longer than any call for
+// SilenceKept is for how long a silence is remembered: longer than any call for
 // work may wait.
-const silenceKept = 10 * time.Minute
+const SilenceKept = 10 * time.Minute
 
 // Silences remembers which workers let a lease run out, and when. A stopped
 // process keeps its connections, and with them a call for work that it made
@@ -25,7 +21,7 @@ func (s *Silences) Note(worker string, now time.Time) {
 		s.last = map[string]time.Time{}
 	}
 	for w, at := range s.last {
-		if now.Sub(at) > silenceKept {
+		if now.Sub(at) > SilenceKept {
 			delete(s.last, w)
 		}
 	}
@@ -41,5 +37,5 @@ func (s *Silences) Check(c Claim, now time.Time) error {
 	if !ok || at.After(now) || !asked.Before(at) {
 		return nil
 	}
-	return fault.Newf(fault.Conflict, "a lease of worker %.200s has run out since it asked for work: it must ask again", c.Worker)
+	return Silent(c)
 }

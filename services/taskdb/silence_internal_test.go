@@ -15,10 +15,10 @@ func TestSilencesAreForgotten(t *testing.T) {
 	for i := range 100 {
 		s.Note(fmt.Sprint("gone-", i), now)
 	}
-	s.Note("w", now.Add(silenceKept))
+	s.Note("w", now.Add(SilenceKept))
 	require.Len(t, s.last, 101)
 	require.Error(t, s.Check(Claim{Worker: "gone-1", WaitedMillis: 1}, now))
-	s.Note("w", now.Add(silenceKept+1))
+	s.Note("w", now.Add(SilenceKept+1))
 	require.Len(t, s.last, 1, "workers that are gone for good are not kept")
-	require.Error(t, s.Check(Claim{Worker: "w", WaitedMillis: 1}, now.Add(silenceKept+1)))
+	require.Error(t, s.Check(Claim{Worker: "w", WaitedMillis: 1}, now.Add(SilenceKept+1)))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/backend"
 )
 
 // maxExpire bounds the leases that one Expire ends.
@@ -21,7 +22,7 @@ func (s *Store) Claim(ctx context.Context, c taskdb.Claim) ([]taskdb.Task, error
 		return nil, err
 	}
 	var out []taskdb.Task
-	err := s.do(ctx, func(se *session, now time.Time) (err error) {
+	err := s.queue.Do(ctx, func(se *session, now time.Time) (err error) {
 		out, err = se.claim(c, now, now.Add(s.cfg.Lease))
 		return err
 	})
@@ -37,7 +38,7 @@ func (s *session) claim(c taskdb.Claim, now, until time.Time) ([]taskdb.Task, er
 	if err := s.silent.Check(c, now); err != nil {
 		return nil, err
 	}
-	statement, args := s.st.claim, []any{micros(now), c.Worker, micros(until), c.Max}
+	statement, args := s.st.claim, []any{backend.Micros(now), c.Worker, backend.Micros(until), c.Max}
 	if len(c.Others) > 0 {
 		statement, args = s.st.claimSome, append(args, c.Can)
 		for i := range taskdb.MaxOthers { // the last one stands for those that there are not
@@ -67,7 +68,7 @@ func (s *Store) Renew(ctx context.Context, l taskdb.Lease, progress float64) (ti
 		return time.Time{}, err
 	}
 	var until time.Time
-	err := s.do(ctx, func(se *session, now time.Time) error {
+	err := s.queue.Do(ctx, func(se *session, now time.Time) error {
 		t, err := se.get(l.ID)
 		if err != nil {
 			return err
@@ -86,40 +87,17 @@ func (s *Store) Renew(ctx context.Context, l taskdb.Lease, progress float64) (ti
 
 // renew writes the lease only, and so leaves most orders of the table alone.
 func (s *session) renew(t taskdb.Task) error {
-	if _, err := s.st.renew.ExecContext(s.ctx, micros(t.LeaseUntil), t.Progress, t.ID); err != nil {
+	if _, err := s.st.renew.ExecContext(s.ctx, backend.Micros(t.LeaseUntil), t.Progress, t.ID); err != nil {
 		return s.fail(fmt.Errorf("renew task %s: %w", t.ID, err))
 	}
 	s.changed = append(s.changed, t)
 	return nil
 }
 
-// Finish implements [taskdb.Leases].
-func (s *Store) Finish(ctx context.Context, id string, r taskdb.Result) (taskdb.Task, error) {
-	return s.change(ctx, id, func(t taskdb.Task, now time.Time) (taskdb.Task, bool, error) { return taskdb.Done(t, r, now) })
-}
-
-// Fail implements [taskdb.Leases].
-func (s *Store) Fail(ctx context.Context, id string, f taskdb.Failure) (taskdb.Task, error) {
-	f, err := f.Canonical()
-	if err != nil {
-		return taskdb.Task{}, err
-	}
-	return s.change(ctx, id, func(t taskdb.Task, now time.Time) (taskdb.Task, bool, error) { return s.cfg.GivenUp(t, f, now) })
-}
-
-// Release implements [taskdb.Leases].
-func (s *Store) Release(ctx context.Context, l taskdb.Lease) error {
-	_, err := s.change(ctx, l.ID, func(t taskdb.Task, now time.Time) (taskdb.Task, bool, error) {
-		t, err := taskdb.Released(t, l.Attempt, now)
-		return t, err == nil, err
-	})
-	return err
-}
-
 // Expire implements [taskdb.Leases].
 func (s *Store) Expire(ctx context.Context) (taskdb.Expiry, error) {
 	var out taskdb.Expiry
-	err := s.do(ctx, func(se *session, now time.Time) (err error) {
+	err := s.queue.Do(ctx, func(se *session, now time.Time) (err error) {
 		out, err = se.expire(s.cfg, now)
 		return err
 	})
@@ -133,7 +111,7 @@ func (s *session) expire(cfg taskdb.Config, now time.Time) (e taskdb.Expiry, err
 	if err := s.cut(cfg, now); err != nil {
 		return e, err
 	}
-	rows, err := s.st.expired.QueryContext(s.ctx, micros(now), maxExpire)
+	rows, err := s.st.expired.QueryContext(s.ctx, backend.Micros(now), maxExpire)
 	if err != nil {
 		return e, s.fail(fmt.Errorf("find leases: %w", err))
 	}
@@ -167,10 +145,10 @@ func (s *session) nextExpiry(cfg taskdb.Config, now time.Time) (int64, error) {
 
 // cut shortens leases and pauses that end later than any that begins now.
 func (s *session) cut(cfg taskdb.Config, now time.Time) error {
-	if _, err := s.st.shorten.ExecContext(s.ctx, micros(now.Add(cfg.Lease))); err != nil {
+	if _, err := s.st.shorten.ExecContext(s.ctx, backend.Micros(now.Add(cfg.Lease))); err != nil {
 		return s.fail(fmt.Errorf("shorten leases: %w", err))
 	}
-	if _, err := s.st.unpause.ExecContext(s.ctx, micros(now.Add(cfg.BackoffMax))); err != nil {
+	if _, err := s.st.unpause.ExecContext(s.ctx, backend.Micros(now.Add(cfg.BackoffMax))); err != nil {
 		return s.fail(fmt.Errorf("shorten pauses: %w", err))
 	}
 	return nil

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -19,6 +18,7 @@ import (
 	"imagemill/internal/events"
 	"imagemill/internal/volume"
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/backend"
 )
 
 //go:embed migrations/*.sql
@@ -36,6 +36,7 @@ type Deps struct {
 // Store is a taskdb.Store in one SQLite file. Make it with [Open], end it with
 // [Store.Close].
 type Store struct {
+	backend.Moves
 	cfg    taskdb.Config
 	deps   Deps
 	writer *sql.DB
@@ -45,10 +46,8 @@ type Store struct {
 	sess   *session
 	space  *volume.Room
 
-	mu     sync.RWMutex // guards closed against the closing of queue
-	closed bool
-	queue  chan *op
-	done   chan struct{} // closed when the writer goroutine has ended
+	queue *backend.Queue[change]
+	done  chan struct{} // closed when the writer goroutine has ended
 }
 
 var _ taskdb.Store = (*Store)(nil)
@@ -69,12 +68,16 @@ func Open(ctx context.Context, cfg taskdb.Config, deps Deps) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, deps: deps,
-		queue: make(chan *op, cfg.Queue), done: make(chan struct{}),
+		queue: backend.NewQueue[change](cfg.Queue), done: make(chan struct{}),
 	}
+	s.Moves = backend.Moves{Config: cfg, Change: s.change}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Path, err), s.closeDBs())
 	}
-	go s.write()
+	go func() {
+		defer close(s.done)
+		s.queue.Serve(s.commit)
+	}()
 	return s, nil
 }
 
@@ -142,14 +145,9 @@ func (s *Store) Missing() []string { return s.space.Missing() }
 // Close refuses new writes, lets those in the queue end, stops the writer
 // goroutine and closes the file. It may be called twice.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	if !s.queue.Close() {
 		return nil
 	}
-	s.closed = true
-	close(s.queue)
-	s.mu.Unlock()
 	<-s.done
 	return s.closeDBs()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/backend"
 )
 
 // session is the writer's connection inside one transaction. Its statements run
@@ -76,7 +77,7 @@ func (s *session) fail(err error) error {
 
 // get reads a task, or fault.NotFound.
 func (s *session) get(id string) (taskdb.Task, error) {
-	t, err := scan(s.st.get.QueryRowContext(s.ctx, id))
+	t, err := backend.Scan(s.st.get.QueryRowContext(s.ctx, id))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return taskdb.Task{}, taskdb.NotFound(id)
@@ -88,7 +89,7 @@ func (s *session) get(id string) (taskdb.Task, error) {
 
 // insert adds a task; false if there is one with this ID, which stays as it is.
 func (s *session) insert(t taskdb.Task) (bool, error) {
-	done, err := s.st.insert.ExecContext(s.ctx, t.ID, string(t.State), micros(t.Created), micros(t.Updated),
+	done, err := s.st.insert.ExecContext(s.ctx, t.ID, string(t.State), backend.Micros(t.Created), backend.Micros(t.Updated),
 		t.Original.Key, t.Original.Size, t.Original.SHA256, t.Original.ContentType, string(t.Pipeline), t.Needs)
 	var rows int64
 	if err == nil {
@@ -107,12 +108,12 @@ func (s *session) insert(t taskdb.Task) (bool, error) {
 
 // save writes what rules change of a task that was in state from.
 func (s *session) save(from taskdb.State, t taskdb.Task) error {
-	result, failures, err := encode(t)
+	result, failures, err := backend.Encode(t)
 	if err != nil {
 		return err // not the transaction's fault
 	}
-	_, err = s.st.save.ExecContext(s.ctx, string(t.State), micros(t.Updated), t.Tries, t.Deaths, t.Worker,
-		micros(t.LeaseUntil), micros(t.NotBefore), t.Progress, result, failures, t.ID)
+	_, err = s.st.save.ExecContext(s.ctx, string(t.State), backend.Micros(t.Updated), t.Tries, t.Deaths, t.Worker,
+		backend.Micros(t.LeaseUntil), backend.Micros(t.NotBefore), t.Progress, result, failures, t.ID)
 	if err != nil {
 		return s.fail(fmt.Errorf("update task %s: %w", t.ID, err))
 	}

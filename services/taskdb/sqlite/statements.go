@@ -4,14 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"imagemill/services/taskdb/backend"
 )
 
 // The statements name their indexes: left alone, SQLite prefers tasks_state,
 // whose cost grows with the number of waiting tasks; and one whose index cannot
 // be used fails at the start.
 
-const columns = `id, state, created, updated, attempt, tries, deaths, worker, lease_until, not_before, progress,
-	blob_key, blob_size, blob_sha256, blob_type, pipeline, result, failures, needs`
+const columns = backend.Columns
 
 const (
 	sqlGet  = `SELECT ` + columns + ` FROM tasks WHERE id = ?`

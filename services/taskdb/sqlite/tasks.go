@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/backend"
 )
 
 // Create implements [taskdb.Tasks].
@@ -18,7 +19,7 @@ func (s *Store) Create(ctx context.Context, n taskdb.NewTask) (taskdb.Task, erro
 		return taskdb.Task{}, err
 	}
 	var out taskdb.Task
-	err = s.do(ctx, func(se *session, now time.Time) error {
+	err = s.queue.Do(ctx, func(se *session, now time.Time) error {
 		out = taskdb.Created(n, now)
 		if inserted, err := se.insert(out); err != nil || inserted {
 			return err
@@ -41,7 +42,7 @@ func (s *Store) Create(ctx context.Context, n taskdb.NewTask) (taskdb.Task, erro
 
 // Get implements [taskdb.Tasks].
 func (s *Store) Get(ctx context.Context, id string) (taskdb.Task, error) {
-	t, err := scan(s.reads.get.QueryRowContext(ctx, id))
+	t, err := backend.Scan(s.reads.get.QueryRowContext(ctx, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return taskdb.Task{}, taskdb.NotFound(id)
 	}
@@ -65,12 +66,7 @@ func (s *Store) List(ctx context.Context, state taskdb.State, after string, limi
 	if err != nil {
 		return taskdb.Page{}, fmt.Errorf("list %s: %w", state, s.readFailure(ctx, err))
 	}
-	p := taskdb.Page{Tasks: tasks}
-	if len(tasks) > limit { // one more than asked for shows that there is a next page
-		p.Tasks = tasks[:limit]
-		p.Next = tasks[limit-1].ID
-	}
-	return p, nil
+	return backend.PageOf(tasks, limit), nil
 }
 
 // Stats implements [taskdb.Tasks]. Its cost does not depend on how many tasks
@@ -90,7 +86,7 @@ func (s *Store) Stats(ctx context.Context) (_ taskdb.Stats, err error) {
 		}
 		st.States[state] = n
 		if oldest != math.MaxInt64 {
-			st.OldestWaiting = moment(oldest)
+			st.OldestWaiting = backend.Moment(oldest)
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -107,22 +103,10 @@ func (s *Store) readFailure(ctx context.Context, err error) error {
 	return failure(err)
 }
 
-// Cancel implements [taskdb.Tasks].
-func (s *Store) Cancel(ctx context.Context, id string) (taskdb.Task, error) {
-	return s.change(ctx, id, taskdb.Stopped)
-}
-
-// Retry implements [taskdb.Tasks].
-func (s *Store) Retry(ctx context.Context, id string) (taskdb.Task, error) {
-	return s.change(ctx, id, taskdb.Retried)
-}
-
 // change applies a rule to one task and saves it, if it has changed.
-func (s *Store) change(
-	ctx context.Context, id string, rule func(taskdb.Task, time.Time) (taskdb.Task, bool, error),
-) (taskdb.Task, error) {
+func (s *Store) change(ctx context.Context, id string, rule backend.Rule) (taskdb.Task, error) {
 	var out taskdb.Task
-	err := s.do(ctx, func(se *session, now time.Time) error {
+	err := s.queue.Do(ctx, func(se *session, now time.Time) error {
 		old, err := se.get(id)
 		if err != nil {
 			return err

@@ -1,80 +1,18 @@
 package sqlite
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"imagemill/internal/fault"
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/backend"
 )
 
-// maxBatch bounds the writes of one transaction, so that one commit stays short.
-const maxBatch = 512
+// change is a write: it runs in a transaction that it may share with others.
+type change = func(*session, time.Time) error
 
-// op is one write on its way through the queue. Its caller reads what run has
-// left behind, and err, only after done is closed.
-type op struct {
-	ctx  context.Context //nolint:containedctx // of the caller, who waits for done
-	run  func(*session, time.Time) error
-	err  error
-	done chan struct{}
-}
-
-// do queues a write and waits until it is durable, refused or failed. When ctx
-// ends first, the write may or may not happen.
-func (s *Store) do(ctx context.Context, run func(*session, time.Time) error) error {
-	o := &op{ctx: ctx, run: run, done: make(chan struct{})}
-	if err := s.enqueue(o); err != nil {
-		return err
-	}
-	select {
-	case <-o.done:
-		return o.err
-	case <-ctx.Done():
-		return fmt.Errorf("wait for commit: %w", ctx.Err())
-	}
-}
-
-func (s *Store) enqueue(o *op) error {
-	if err := o.ctx.Err(); err != nil {
-		return err
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
-		return fault.New(fault.Unavailable, "the task database is closing").WithRetryAfter(time.Second)
-	}
-	select {
-	case s.queue <- o:
-		return nil
-	default:
-		return fault.Newf(fault.Overloaded, "more than %d writes wait for the task database", s.cfg.Queue).WithRetryAfter(time.Second)
-	}
-}
-
-// write is the writer goroutine: it takes what waits, at least one, and commits
-// it together, until the queue is closed and empty.
-func (s *Store) write() {
-	defer close(s.done)
-	batch := make([]*op, 0, maxBatch)
-	for first := range s.queue {
-		batch = append(batch[:0], first)
-	gather:
-		for len(batch) < maxBatch {
-			select {
-			case o, ok := <-s.queue:
-				if !ok {
-					break gather
-				}
-				batch = append(batch, o)
-			default:
-				break gather
-			}
-		}
-		s.commit(batch)
-	}
-}
+// op is one write on its way through the queue.
+type op = backend.Write[change]
 
 // commit carries a batch out, publishes what has changed and answers all.
 func (s *Store) commit(batch []*op) {
@@ -89,9 +27,9 @@ func (s *Store) commit(batch []*op) {
 	for _, o := range batch {
 		// A refusal, too, rests on rows that this transaction may have written.
 		if err != nil {
-			o.err = err
+			o.Err = err
 		}
-		close(o.done)
+		o.Answer()
 	}
 }
 
@@ -123,10 +61,10 @@ func (s *Store) transact(batch []*op) ([]taskdb.Task, error) {
 	}
 	now := taskdb.Stamp(s.deps.Now())
 	for _, o := range batch {
-		if o.err = o.ctx.Err(); o.err != nil {
+		if o.Err = o.Ctx.Err(); o.Err != nil {
 			continue // left before it began
 		}
-		o.err = o.run(s.sess, now)
+		o.Err = o.Do(s.sess, now)
 		if s.sess.broken != nil {
 			return nil, s.sess.rollback(s.sess.broken)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"imagemill/internal/fault"
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/backend"
 )
 
 func newTask(n int) taskdb.NewTask {
@@ -25,10 +26,10 @@ func newTask(n int) taskdb.NewTask {
 
 // creating is a write that adds the n-th task.
 func creating(ctx context.Context, n int) *op {
-	return &op{ctx: ctx, done: make(chan struct{}), run: func(se *session, now time.Time) error {
+	return backend.NewWrite[change](ctx, func(se *session, now time.Time) error {
 		_, err := se.insert(taskdb.Created(newTask(n), now))
 		return err
-	}}
+	})
 }
 
 // total counts all tasks, by rows and by counts, which must agree.
@@ -75,13 +76,13 @@ func TestRefusedWriteLeavesTheOthersAlone(t *testing.T) {
 	s := openStore(t)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	refused := &op{ctx: t.Context(), done: make(chan struct{}), run: func(*session, time.Time) error { return errors.New("no") }}
+	refused := backend.NewWrite[change](t.Context(), func(*session, time.Time) error { return errors.New("no") })
 	batch := []*op{creating(t.Context(), 1), refused, creating(gone, 2), creating(t.Context(), 3)}
 	s.commit(batch)
-	require.NoError(t, batch[0].err)
-	require.EqualError(t, refused.err, "no")
-	require.ErrorIs(t, batch[2].err, context.Canceled)
-	require.NoError(t, batch[3].err)
+	require.NoError(t, batch[0].Err)
+	require.EqualError(t, refused.Err, "no")
+	require.ErrorIs(t, batch[2].Err, context.Canceled)
+	require.NoError(t, batch[3].Err)
 	require.EqualValues(t, 2, total(t, s))
 }
 
@@ -91,15 +92,15 @@ func TestFailedCommitFailsAll(t *testing.T) {
 	_, err := s.conn.ExecContext(t.Context(), "CREATE TABLE parent (id INTEGER PRIMARY KEY);"+
 		"CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)")
 	require.NoError(t, err)
-	orphan := &op{ctx: t.Context(), done: make(chan struct{}), run: func(se *session, _ time.Time) error {
+	orphan := backend.NewWrite[change](t.Context(), func(se *session, _ time.Time) error {
 		_, err := se.conn.ExecContext(se.ctx, "INSERT INTO child VALUES (1)") // noticed by COMMIT only
 		return err
-	}}
+	})
 	batch := []*op{creating(t.Context(), 1), orphan}
 	s.commit(batch)
 	for _, o := range batch {
-		require.ErrorContains(t, o.err, "commit")
-		require.Equal(t, fault.Internal, fault.KindOf(o.err))
+		require.ErrorContains(t, o.Err, "commit")
+		require.Equal(t, fault.Internal, fault.KindOf(o.Err))
 	}
 	require.Zero(t, total(t, s))
 	_, err = s.Create(t.Context(), newTask(2))
@@ -133,21 +134,20 @@ func TestFullDisk(t *testing.T) {
 // While a commit hangs, callers leave in time and the queue stays bounded.
 func TestHangingCommit(t *testing.T) {
 	s := openStore(t)
-	s.cfg.Queue = cap(s.queue)
 	started, release := make(chan struct{}), make(chan struct{})
 	hung := make(chan error, 1)
 	go func() {
-		hung <- s.do(t.Context(), func(*session, time.Time) error { close(started); <-release; return nil })
+		hung <- s.queue.Do(t.Context(), func(*session, time.Time) error { close(started); <-release; return nil })
 	}()
 	<-started
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() { _, err := s.Create(ctx, newTask(1)); left <- err }()
-	require.Eventually(t, func() bool { return len(s.queue) == 1 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return s.queue.Len() == 1 }, time.Minute, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-left, context.Canceled)
-	for len(s.queue) < cap(s.queue) {
-		s.queue <- creating(ctx, 2)
+	for s.queue.Len() < s.cfg.Queue {
+		require.NoError(t, s.queue.Put(creating(t.Context(), 2)))
 	}
 	_, err := s.Create(t.Context(), newTask(3))
 	require.Equal(t, fault.Overloaded, fault.KindOf(err))

@@ -75,6 +75,9 @@ func malformed(t *testing.T, f *fixture) {
 		"no pipeline":    func(n *taskdb.NewTask) { n.Pipeline = nil },
 		"array pipeline": func(n *taskdb.NewTask) { n.Pipeline = []byte(`[]`) },
 		"long pipeline":  func(n *taskdb.NewTask) { n.Pipeline = []byte(`{"a":"` + strings.Repeat("x", 200<<10) + `"}`) },
+		"pipeline text":  func(n *taskdb.NewTask) { n.Pipeline = []byte("{\"a\":\"\xff\"}") },
+		"key text":       func(n *taskdb.NewTask) { n.Original.Key = "a\x00b" },
+		"type text":      func(n *taskdb.NewTask) { n.Original.ContentType = "a\x00b" },
 		"no key":         func(n *taskdb.NewTask) { n.Original.Key = "" },
 		"size":           func(n *taskdb.NewTask) { n.Original.Size = -1 },
 		"digest":         func(n *taskdb.NewTask) { n.Original.SHA256 = "abc" },
@@ -88,7 +91,7 @@ func malformed(t *testing.T, f *fixture) {
 	st, err := f.Stats(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, st.States[taskdb.NotStarted])
-	for _, c := range []taskdb.Claim{{Max: 1}, {Worker: "w"}, {Worker: "w", Max: taskdb.MaxClaim + 1}, {Worker: strings.Repeat("w", 201), Max: 1}} {
+	for _, c := range []taskdb.Claim{{Max: 1}, {Worker: "w"}, {Worker: "w", Max: taskdb.MaxClaim + 1}, {Worker: strings.Repeat("w", 201), Max: 1}, {Worker: "a\x00b", Max: 1}} {
 		_, err := f.Claim(t.Context(), c)
 		f.refused(err, fault.Invalid)
 	}
