@@ -3,6 +3,7 @@ package taskdb
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"imagemill/internal/serve"
@@ -12,7 +13,8 @@ import (
 type Config struct {
 	Serve serve.Config
 
-	Path       string        `env:"PATH" help:"SQLite database file; its folder is made where it is missing"`
+	Path       string        `env:"PATH" help:"SQLite database file, where DATABASE is not set; its folder is made where it is missing"`
+	Database   string        `env:"DATABASE" secret:"true" help:"PostgreSQL database in place of SQLite, as postgres://user:password@host:5432/name"`
 	Lease      time.Duration `env:"LEASE" help:"how long a claim lasts without renewal, 10ms to 1h"`
 	MaxTries   int           `env:"MAX_TRIES" help:"attempts that may go wrong before a task is failed, 1 to 100"`
 	MaxDeaths  int           `env:"MAX_DEATHS" help:"processes that may die of a task before it is failed, 1 to 100"`
@@ -31,11 +33,23 @@ func DefaultConfig() Config {
 	}
 }
 
+// isDatabase looks at the form of an address. It is not shown: it may hold a
+// password.
+func isDatabase(address string) bool {
+	u, err := url.Parse(address)
+	return address == "" || err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Opaque == "" &&
+		(u.Host != "" || u.Query().Get("host") != "")
+}
+
 // Validate reports every setting that is out of its range.
 func (c Config) Validate() error {
 	errs := []error{c.Serve.Validate()}
 	if c.Path == "" {
 		errs = append(errs, errors.New("PATH: must name a file"))
+	}
+	if !isDatabase(c.Database) {
+		errs = append(errs, errors.New("DATABASE: must be an address like postgres://user:password@host:5432/name, with special characters "+
+			"of the password percent-encoded, or empty for SQLite"))
 	}
 	if c.Lease < 10*time.Millisecond || c.Lease > time.Hour {
 		errs = append(errs, fmt.Errorf("LEASE: %s is outside 10ms to 1h", c.Lease))

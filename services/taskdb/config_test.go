@@ -14,6 +14,7 @@ func TestConfigNamesTheSetting(t *testing.T) {
 	require.NoError(t, taskdb.DefaultConfig().Validate())
 	for name, spoil := range map[string]func(*taskdb.Config){
 		"PATH":        func(c *taskdb.Config) { c.Path = "" },
+		"DATABASE":    func(c *taskdb.Config) { c.Database = "mysql://imagemill:hunter2@db/tasks" },
 		"LEASE":       func(c *taskdb.Config) { c.Lease = 0 },
 		"MAX_TRIES":   func(c *taskdb.Config) { c.MaxTries = 0 },
 		"MAX_DEATHS":  func(c *taskdb.Config) { c.MaxDeaths = 101 },
@@ -28,6 +29,19 @@ func TestConfigNamesTheSetting(t *testing.T) {
 		require.ErrorContains(t, cfg.Validate(), name)
 		_, err := taskdb.New(cfg, taskdb.Deps{})
 		require.ErrorContains(t, err, name)
+	}
+}
+
+func TestAnAddressOfADatabaseIsNotShown(t *testing.T) {
+	cfg := taskdb.DefaultConfig()
+	for _, good := range []string{"", "postgres://u:p@h/d", "postgresql://h1:1,h2:2/d?target_session_attrs=any", "postgres:///d?host=/run/postgresql"} {
+		cfg.Database = good
+		require.NoError(t, cfg.Validate(), good)
+	}
+	for _, bad := range []string{"mysql://u:hunter2@h/d", "postgres://u:hunter2%zz@h/d", "postgres:hunter2", "host=h password=hunter2", "postgres:///d"} {
+		cfg.Database = bad
+		require.ErrorContains(t, cfg.Validate(), "DATABASE: ")
+		require.NotContains(t, cfg.Validate().Error(), "hunter2")
 	}
 }
 

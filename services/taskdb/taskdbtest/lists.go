@@ -38,6 +38,14 @@ func listCases() map[string]func(*testing.T, *fixture) {
 			require.Equal(t, []string{ID(25), ID(30), ID(40), ID(50)}, ids(p.Tasks))
 			require.Equal(t, f.get(25), p.Tasks[0], "items are whole tasks")
 		},
+		"list/any text is a cursor": func(t *testing.T, f *fixture) {
+			f.create(1)
+			for after, want := range map[string]int{"0": 1, "\x00": 1, ID(1) + "\x00": 0, ID(1)[:9] + "\x00x": 1, "z'\"%\\": 0, "é": 0} {
+				p, err := f.List(t.Context(), taskdb.NotStarted, after, 0)
+				require.NoError(t, err)
+				require.Len(t, p.Tasks, want, "%q", after)
+			}
+		},
 		"list/wrong arguments": func(t *testing.T, f *fixture) {
 			for _, c := range []struct {
 				state taskdb.State
