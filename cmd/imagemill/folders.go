@@ -24,7 +24,7 @@ func kvstoreFolder(cfg kvstore.Config) error {
 
 func taskdbFolder(cfg taskdb.Config) error {
 	dir, file := filepath.Split(filepath.Clean(cfg.Path))
-	return inService("taskdb", volume.Check("IMAGEMILL_TASKDB_PATH", filepath.Clean(dir), file, file+"-wal", file+"-shm"))
+	return volume.Check("IMAGEMILL_TASKDB_PATH", filepath.Clean(dir), file, file+"-wal", file+"-shm")
 }
 
 func storageFolder(cfg storage.Config) error {

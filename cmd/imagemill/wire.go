@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imagemill/internal/events"
 	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
 	"imagemill/services/frontend"
@@ -17,6 +17,7 @@ import (
 	"imagemill/services/storage"
 	"imagemill/services/storage/disk"
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/postgres"
 	"imagemill/services/taskdb/sqlite"
 	"imagemill/services/worker"
 	"imagemill/services/worker/engine/process"
@@ -84,11 +85,26 @@ func wireKVStore(c common, cfg kvstore.Config, ln net.Listener) (rungroup.Func, 
 	return g.Run, nil
 }
 
-// wireTaskDB opens the SQLite file, which outlives the service that uses it.
-func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func, error) {
+// taskStore is a store that somebody has to close.
+type taskStore interface {
+	taskdb.Store
+	Missing() []string
+	Close() error
+}
+
+// openTasks opens the database that is set: PostgreSQL, or a file of SQLite.
+func openTasks(ctx context.Context, c common, cfg taskdb.Config, bus events.Publisher) (taskStore, error) {
+	if cfg.Database != "" {
+		return postgres.Open(ctx, cfg, postgres.Deps{Log: c.log, Events: bus})
+	}
 	if err := taskdbFolder(cfg); err != nil {
 		return nil, err
 	}
+	return sqlite.Open(ctx, cfg, sqlite.Deps{Log: c.log, Events: bus, Now: time.Now})
+}
+
+// wireTaskDB opens the database, which outlives the service that uses it.
+func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func, error) {
 	n, err := c.neighbours(cfg.Serve.Token)
 	if err != nil {
 		return nil, err
@@ -97,9 +113,9 @@ func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func
 	if err != nil {
 		return nil, err
 	}
-	store, err := sqlite.Open(ctx, cfg, sqlite.Deps{Log: c.log, Events: bus, Now: time.Now})
+	store, err := openTasks(ctx, c, cfg, bus)
 	if err != nil {
-		return nil, fmt.Errorf("taskdb: %w", err)
+		return nil, inService("taskdb", err)
 	}
 	svc, err := taskdb.New(cfg, taskdb.Deps{
 		Log: c.log, Instance: c.instance, Version: release.Version(),

@@ -25,7 +25,10 @@ const oldest = 130000
 const connectWithin = 5 * time.Second
 
 // refusal is a server that answers and cannot be used, until somebody changes it.
-type refusal struct{ found string }
+type refusal struct {
+	found string
+	wait  bool // it may change by itself
+}
 
 func (r *refusal) Error() string { return r.found }
 
@@ -43,9 +46,17 @@ func parse(cfg taskdb.Config) (*pgxpool.Config, error) {
 		c.RuntimeParams["application_name"] = "imagemill-taskdb"
 	}
 	if c.ValidateConnect == nil { // of several hosts, the one that takes writes
-		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		c.ValidateConnect = takesWrites
 	}
 	return pc, nil
+}
+
+// takesWrites refuses a standby, which may be made the primary.
+func takesWrites(ctx context.Context, conn *pgconn.PgConn) error {
+	if err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn); err != nil {
+		return errors.Join(&refusal{"the server takes no writes: it is a standby, or has default_transaction_read_only=on; name the primary", true}, err)
+	}
+	return nil
 }
 
 // openPool gives a pool of at most n connections, each set and checked.
@@ -58,7 +69,7 @@ func (s *Store) openPool(ctx context.Context, base *pgxpool.Config, n int) (*pgx
 
 // durability is what a server says of how it keeps what is committed.
 type durability struct {
-	version, readOnly, fsync, commit, pages string
+	version, fsync, commit, pages string
 }
 
 // prepare sets a new connection, reads back what durability rests on, and refuses
@@ -91,10 +102,10 @@ func (s *Store) set(ctx context.Context, conn *pgx.Conn) (d durability, err erro
 	if _, err = conn.Exec(ctx, set.String()); err != nil {
 		return d, err
 	}
-	const read = `SELECT current_setting('server_version_num'), current_setting('transaction_read_only'), current_setting('fsync'),
+	const read = `SELECT current_setting('server_version_num'), current_setting('fsync'),
 		CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false)
 			ELSE current_setting('synchronous_commit') END, current_setting('full_page_writes')`
-	err = conn.QueryRow(ctx, read).Scan(&d.version, &d.readOnly, &d.fsync, &d.commit, &d.pages)
+	err = conn.QueryRow(ctx, read).Scan(&d.version, &d.fsync, &d.commit, &d.pages)
 	if err != nil {
 		return d, err
 	}
@@ -110,13 +121,11 @@ func (d durability) check() error {
 	}
 	switch {
 	case version < oldest:
-		return &refusal{fmt.Sprintf("the server is PostgreSQL %d.%d; %d or later is needed", version/10000, version%10000, oldest/10000)}
+		return &refusal{found: fmt.Sprintf("the server is PostgreSQL %d.%d; %d or later is needed", version/10000, version%10000, oldest/10000)}
 	case d.fsync != "on":
-		return &refusal{fmt.Sprintf("the server has fsync=%s: a power cut would lose accepted tasks; set fsync=on in postgresql.conf and reload", d.fsync)}
+		return &refusal{found: fmt.Sprintf("the server has fsync=%s: a power cut would lose accepted tasks; set fsync=on in postgresql.conf and reload", d.fsync)}
 	case d.commit == "off":
-		return &refusal{"the server keeps synchronous_commit=off: a crash would lose accepted tasks; it must be on, local, remote_write or remote_apply"}
-	case d.readOnly != "off":
-		return &refusal{"the server takes no writes: it is a standby, or has default_transaction_read_only=on; name the primary"}
+		return &refusal{found: "the server keeps synchronous_commit=off: a crash would lose accepted tasks; it must be on, local, remote_write or remote_apply"}
 	}
 	return nil
 }

@@ -41,12 +41,12 @@ func migrate(ctx context.Context, cfg *pgx.ConnConfig) (err error) {
 		return fmt.Errorf("read version of the schema: %w", err)
 	}
 	if have > want {
-		return &refusal{fmt.Sprintf("the tables are of a newer imagemill: their version is %d, and this program knows those up to %d; "+
+		return &refusal{found: fmt.Sprintf("the tables are of a newer imagemill: their version is %d, and this program knows those up to %d; "+
 			"start a newer imagemill, or give this one a database of its own", have, want)}
 	}
 	if _, err := p.Up(ctx); err != nil {
 		if pe := new(pgconn.PgError); errors.As(err, &pe) && weatherOf(err) == broken {
-			return &refusal{fmt.Sprintf("the tables cannot be made: %s (%s)", pe.Message, pe.Code)}
+			return &refusal{found: fmt.Sprintf("the tables cannot be made: %s (%s)", pe.Message, pe.Code)}
 		}
 		return fmt.Errorf("migrate: %w", err)
 	}

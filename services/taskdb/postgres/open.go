@@ -96,7 +96,7 @@ func Open(ctx context.Context, cfg taskdb.Config, deps Deps) (*Store, error) {
 // answers is said at once.
 func (s *Store) first(ctx context.Context) error {
 	err := s.reach(ctx)
-	if r := new(refusal); errors.As(err, &r) {
+	if r := new(refusal); errors.As(err, &r) && !r.wait {
 		return fmt.Errorf("%s: %w", setting, r)
 	}
 	if ctx.Err() != nil {

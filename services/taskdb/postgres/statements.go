@@ -22,7 +22,9 @@ const (
 
 	sqlGet  = `SELECT ` + columns + ` FROM tasks WHERE id = ANY($1::text[])`
 	sqlLock = sqlGet + ` ORDER BY id FOR UPDATE`
-	sqlList = `SELECT ` + columns + ` FROM tasks WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3`
+	// sqlList says equal in two halves: of one state, the order by id alone would be
+	// taken from the primary key, which holds the tasks of all states.
+	sqlList = `SELECT ` + columns + ` FROM tasks WHERE (state, id) > ($1, $2) AND state <= $1 ORDER BY state, id LIMIT $3`
 
 	// sqlCounts gives the sums and the creation time of the oldest waiting task, 0 for none.
 	sqlCounts = `SELECT sum(not_started)::bigint, sum(in_progress)::bigint, sum(finished)::bigint, sum(failed)::bigint, sum(cancelled)::bigint,

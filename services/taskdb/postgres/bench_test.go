@@ -1,0 +1,34 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"testing"
+
+	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/taskdbtest"
+)
+
+func benchmarks(b *testing.B) taskdbtest.Benchmarks {
+	return taskdbtest.Benchmarks{Open: func() taskdb.Store { return open(b, real()) }}
+}
+
+func BenchmarkClaim1k(b *testing.B) { benchmarks(b).Claim(b, 1_000) }
+
+func BenchmarkClaim1M(b *testing.B) { benchmarks(b).Claim(b, 1_000_000) }
+
+func BenchmarkStats1M(b *testing.B) { benchmarks(b).Stats(b, 1_000_000) }
+
+// BenchmarkCreate is one lonely caller: about one sync of the disk.
+func BenchmarkCreate(b *testing.B) { benchmarks(b).Create(b) }
+
+// BenchmarkCreateClaimFinish takes tasks through their lives, with all clients
+// at once: one iteration is one task.
+func BenchmarkCreateClaimFinish(b *testing.B) { benchmarks(b).CreateClaimFinish(b, 1) }
+
+// BenchmarkTwoProcesses does so with two stores on one database.
+func BenchmarkTwoProcesses(b *testing.B) {
+	database := server.Database(b)
+	opened := taskdbtest.Benchmarks{Open: func() taskdb.Store { return open(b, real(), database) }}
+	opened.CreateClaimFinish(b, 2)
+}

@@ -1,0 +1,37 @@
+-- What the migrations add up to; UPDATE_SCHEMA=1 go test ./services/taskdb/postgres writes it.
+
+-- counts.shard integer NOT NULL
+-- counts.not_started bigint NOT NULL DEFAULT 0
+-- counts.in_progress bigint NOT NULL DEFAULT 0
+-- counts.finished bigint NOT NULL DEFAULT 0
+-- counts.failed bigint NOT NULL DEFAULT 0
+-- counts.cancelled bigint NOT NULL DEFAULT 0
+-- silences.worker text NOT NULL
+-- silences.at bigint NOT NULL
+-- tasks.id text NOT NULL
+-- tasks.state text NOT NULL
+-- tasks.created bigint NOT NULL
+-- tasks.updated bigint NOT NULL
+-- tasks.attempt integer NOT NULL DEFAULT 0
+-- tasks.tries integer NOT NULL DEFAULT 0
+-- tasks.deaths integer NOT NULL DEFAULT 0
+-- tasks.worker text NOT NULL DEFAULT ''::text
+-- tasks.lease_until bigint NOT NULL DEFAULT 0
+-- tasks.not_before bigint NOT NULL DEFAULT 0
+-- tasks.progress double precision NOT NULL DEFAULT 0
+-- tasks.blob_key text NOT NULL
+-- tasks.blob_size bigint NOT NULL
+-- tasks.blob_sha256 text NOT NULL
+-- tasks.blob_type text NOT NULL
+-- tasks.pipeline text NOT NULL
+-- tasks.result text
+-- tasks.failures text
+-- tasks.needs bigint NOT NULL DEFAULT 0
+-- CREATE UNIQUE INDEX counts_pkey ON public.counts USING btree (shard)
+-- CREATE UNIQUE INDEX silences_pkey ON public.silences USING btree (worker)
+-- CREATE INDEX tasks_leases ON public.tasks USING btree (lease_until, id) WHERE (state = 'inProgress'::text)
+-- CREATE INDEX tasks_paused ON public.tasks USING btree (not_before, id, created) WHERE ((state = 'notStarted'::text) AND (not_before > 0))
+-- CREATE INDEX tasks_paused_age ON public.tasks USING btree (created) WHERE ((state = 'notStarted'::text) AND (not_before > 0))
+-- CREATE UNIQUE INDEX tasks_pkey ON public.tasks USING btree (id)
+-- CREATE INDEX tasks_ready ON public.tasks USING btree (created, id) WHERE ((state = 'notStarted'::text) AND (not_before = 0))
+-- CREATE INDEX tasks_state ON public.tasks USING btree (state, id)
