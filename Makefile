@@ -95,6 +95,7 @@ bench: ## Run the benchmarks of the packages
 .PHONY: bench-smoke
 bench-smoke: bin/consul ## Run each benchmark once, to see that it works
 	go test -run '^$$' -bench . -benchtime 1x ./internal/... ./pkg/... ./services/storage/... ./services/worker/... ./services/kvstore/...
+	go test -run '^$$' -bench 'Claim1k|Create' -benchtime 1x ./services/taskdb/...
 
 .PHONY: image
 image: ## Build the container image, imagemill:latest

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"imagemill/e2e"
+	"imagemill/services/taskdb/postgres/postgrestest"
 )
 
 // suiteAt is a suite whose frontend has a fixed address.
@@ -21,31 +24,74 @@ func TestStaticRegistry(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts eight processes; make test runs it")
 	}
-	at := freePorts(t, 8)
-	task, blobs, masters, workers, front, nats := at[0], at[1], at[2:4], at[4:6], at[6], at[7]
+	url, ready := startStatic(t, 1, "")
+	ready()
+	e2e.Run(t, suiteAt(url))
+}
+
+// The same over PostgreSQL, with two taskdb processes, which have to wait for the
+// database.
+func TestPostgres(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts nine processes and PostgreSQL; make test runs it")
+	}
+	pg := postgrestest.Start(t)
+	database := pg.Database(t)
+	pg.Kill()
+	url, ready := startStatic(t, 2, database)
+	require.NoError(t, pg.Launch())
+	ready()
+	e2e.Run(t, suiteAt(url))
+}
+
+// startStatic starts the suite with so many taskdb processes, on a PostgreSQL where
+// one is named, and gives the frontend's address and what waits until all are ready.
+func startStatic(t *testing.T, taskdbs int, database string) (front string, ready func()) {
+	t.Helper()
+	at := freePorts(t, 7+taskdbs)
+	blobs, masters, workers, front, nats, tasks := at[0], at[1:3], at[3:5], at[5], at[6], at[7:]
 	url := func(addrs ...string) string { return "http://" + strings.Join(addrs, ",http://") }
-	env := func(service, addr string, more ...string) []string {
+	env := func(service, addr string) []string {
 		dir := t.TempDir()
-		return append([]string{
-			"IMAGEMILL_DISCOVERY=static://frontend=" + url(front) + ",taskdb=" + url(task) + ",storage=" + url(blobs) +
+		return []string{
+			"IMAGEMILL_DISCOVERY=static://frontend=" + url(front) + ",taskdb=" + url(tasks...) + ",storage=" + url(blobs) +
 				",imagemaster=" + url(masters...) + ",worker=" + url(workers...),
 			"IMAGEMILL_NATS=nats://" + nats, "IMAGEMILL_LINGER=0s", "IMAGEMILL_LOG_LEVEL=warn", "IMAGEMILL_FRONTEND_INTERNAL_LISTEN=",
 			"IMAGEMILL_" + strings.ToUpper(service) + "_LISTEN=" + addr,
 			"IMAGEMILL_TASKDB_PATH=" + filepath.Join(dir, "tasks.db"), "IMAGEMILL_STORAGE_DATA=" + dir,
-			"IMAGEMILL_STORAGE_MIN_FREE=0", "IMAGEMILL_WORKER_SCRATCH=" + dir,
-		}, more...)
+			"IMAGEMILL_STORAGE_MIN_FREE=0", "IMAGEMILL_WORKER_SCRATCH=" + dir, "IMAGEMILL_TASKDB_DATABASE=" + database,
+		}
 	}
 	startProgram(t, []string{"IMAGEMILL_LOG_LEVEL=warn"}, "nats", "--listen", nats)
 	for _, s := range []struct {
 		service string
 		addrs   []string
-	}{{"frontend", []string{front}}, {"worker", workers}, {"imagemaster", masters}, {"storage", []string{blobs}}, {"taskdb", []string{task}}} {
+	}{{"frontend", []string{front}}, {"worker", workers}, {"imagemaster", masters}, {"storage", []string{blobs}}, {"taskdb", tasks}} {
 		for _, addr := range s.addrs {
 			startProgram(t, env(s.service, addr), s.service)
 		}
 	}
-	for _, addr := range at[:7] {
-		awaitReady(t, addr)
+	return front, func() {
+		t.Helper()
+		for _, addr := range at {
+			if addr != nats {
+				awaitReady(t, addr)
+			}
+		}
 	}
-	e2e.Run(t, suiteAt(front))
+}
+
+// What keeps PostgreSQL from being used ends the start in words, without the
+// password.
+func TestADatabaseThatCannotBeUsedEndsTheStart(t *testing.T) {
+	err := startFails(t, "taskdb", "--listen", anyPort, "--database", "mysql://imagemill:hunter2@db/tasks")
+	require.ErrorContains(t, err, "IMAGEMILL_TASKDB_DATABASE (--database)")
+	require.NotContains(t, err.Error(), "hunter2")
+	pg := postgrestest.Start(t, "fsync=off")
+	t.Setenv("IMAGEMILL_TASKDB_DATABASE", pg.Database(t))
+	err = startFails(t, "taskdb", "--listen", anyPort)
+	for _, part := range []string{"taskdb: IMAGEMILL_TASKDB_DATABASE: ", "fsync=off", "set fsync=on"} {
+		require.ErrorContains(t, err, part)
+	}
+	require.NotContains(t, err.Error(), "unused")
 }

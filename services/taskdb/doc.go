@@ -22,6 +22,6 @@
 // master has, brings them in one call ([Recorder], POST /records), in which each
 // has its own outcome and none gives a task back.
 //
-// It stores no image bytes and decides nothing about images. Memory, SQLite and
-// the HTTP client all pass taskdbtest.
+// It stores no image bytes and decides nothing about images. Memory, SQLite,
+// PostgreSQL and the HTTP client all pass taskdbtest.
 package taskdb

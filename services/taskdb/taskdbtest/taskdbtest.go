@@ -1,5 +1,7 @@
 // Package taskdbtest holds the suite that every taskdb.Store passes: memory,
-// SQLite, and the client over HTTP in front of either.
+// SQLite, PostgreSQL, and the client over HTTP in front of each. It also holds the
+// benchmarks that they share, and a check that no task is held by two attempts
+// ([Quarrel]).
 //
 // It promises to try each outcome that the contract names, under a clock of its
 // own, and to walk at random while comparing with taskdb.Memory. It does not
