@@ -35,8 +35,7 @@ const (
 
 // weatherOf looks at an error of a connection.
 func weatherOf(err error) weather {
-	var refused *refusal
-	if errors.As(err, &refused) {
+	if _, refused := errors.AsType[*refusal](err); refused {
 		return away
 	}
 	var pe *pgconn.PgError
@@ -91,12 +90,16 @@ type doubt struct{ error }
 
 func (d doubt) Unwrap() error { return d.error }
 
+func isDoubt(err error) bool {
+	_, is := errors.AsType[doubt](err)
+	return is
+}
+
 // refusesCommit reports whether an error that came instead of a commit's answer
 // says that nothing has happened. A connection that is ended by the server may be so
 // after the commit.
 func refusesCommit(err error) bool {
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pe.SeverityUnlocalized == "ERROR"
 	}
 	return pgconn.SafeToRetry(err)
@@ -105,7 +108,6 @@ func refusesCommit(err error) bool {
 // repeatable reports whether a transaction that failed so may be carried out again:
 // nothing of it has happened, and another time it may.
 func repeatable(err error) bool {
-	var d doubt
 	w := weatherOf(err)
-	return !errors.As(err, &d) && (w == crossed || w == away)
+	return !isDoubt(err) && (w == crossed || w == away)
 }

@@ -73,7 +73,7 @@ func explain(t *testing.T, conn *pgx.Conn) {
 		}
 		require.NotContains(t, plan, "Seq Scan on tasks", plan)
 		// What is read by an index without a condition is read as a whole, unless a limit ends it.
-		for _, step := range strings.Split(plan, "->") {
+		for step := range strings.SplitSeq(plan, "->") {
 			lines := strings.Split(step, "\n")
 			if strings.Contains(lines[0], "Index") && strings.Contains(lines[0], "tasks_pkey") {
 				require.True(t, slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "Index Cond") }), plan)

@@ -78,19 +78,23 @@ func (t *transaction) queueClaims(b *pgx.Batch) {
 	for n, w := range t.claims {
 		c := w.Do.claim
 		if len(c.Others) > 0 {
-			var own rooms
-			own.add(int32(n), c) //nolint:gosec // below maxBatch
-			t.queueRooms(b, t.s.claims.some, own, c)
 			continue
 		}
 		if len(r.claims) > 0 && len(r.claims)+c.Max > maxRooms {
 			t.queueRooms(b, t.s.claims.any, r, nil)
 			r = rooms{}
 		}
-		r.add(int32(n), c) //nolint:gosec // below maxBatch
+		r.add(n, c)
 	}
 	if len(r.claims) > 0 {
 		t.queueRooms(b, t.s.claims.any, r, nil)
+	}
+	for n, w := range t.claims {
+		if c := w.Do.claim; len(c.Others) > 0 {
+			var own rooms
+			own.add(n, c)
+			t.queueRooms(b, t.s.claims.some, own, c)
+		}
 	}
 }
 
@@ -102,9 +106,9 @@ type rooms struct {
 	asked   bool // one of them has waited
 }
 
-func (r *rooms) add(n int32, c *taskdb.Claim) {
+func (r *rooms) add(n int, c *taskdb.Claim) {
 	for range c.Max {
-		r.workers, r.claims = append(r.workers, c.Worker), append(r.claims, n)
+		r.workers, r.claims = append(r.workers, c.Worker), append(r.claims, int32(n)) //nolint:gosec // below maxBatch
 		r.waited = append(r.waited, (time.Duration(c.WaitedMillis) * time.Millisecond).Microseconds())
 	}
 	r.asked = r.asked || c.WaitedMillis > 0

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"imagemill/internal/fault"
 	"imagemill/services/taskdb"
 	"imagemill/services/taskdb/backend"
 )
@@ -48,7 +47,7 @@ func (s *Store) do(ctx context.Context, o *op) error {
 // commit carries a batch out, publishes what has changed and answers all.
 func (s *Store) commit(batch []*write) {
 	changed, err := s.insist(batch)
-	if err != nil && len(batch) > 1 && weatherOf(err) == broken && fault.KindOf(err) == fault.Internal {
+	if err != nil && len(batch) > 1 && weatherOf(err) == broken && !isDoubt(err) {
 		// One of them cannot be carried out; the others must not pay for it.
 		for _, w := range batch {
 			s.commit([]*write{w})

@@ -1,0 +1,166 @@
+//go:build unix
+
+package postgres
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"imagemill/internal/fault"
+	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/backend"
+	"imagemill/services/taskdb/postgres/postgrestest"
+	"imagemill/services/taskdb/taskdbtest"
+)
+
+func exec(t *testing.T, s *Store, statement string) {
+	t.Helper()
+	_, err := s.reader.Exec(t.Context(), statement)
+	require.NoError(t, err)
+}
+
+// total counts all tasks, by rows and by counts, which must agree in every state.
+func total(t *testing.T, s *Store) (n int64) {
+	t.Helper()
+	st, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	for state, count := range st.States {
+		var rows int64
+		require.NoError(t, s.reader.QueryRow(t.Context(), "SELECT count(*) FROM tasks WHERE state = $1", string(state)).Scan(&rows))
+		require.Equal(t, rows, count, state)
+		n += rows
+	}
+	return n
+}
+
+func creating(ctx context.Context, n taskdb.NewTask) *write {
+	return backend.NewWrite(ctx, &op{create: &n})
+}
+
+// All that can meet in one transaction meets: the outcomes are as if each had come
+// alone, one after the other.
+func TestOneTransactionOfEverything(t *testing.T) {
+	s := openAt(t, postgrestest.Start(t).Database(t))
+	_, err := s.Create(t.Context(), taskdbtest.New(1))
+	require.NoError(t, err)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	other := taskdbtest.New(2)
+	other.Original.Size++
+	old := taskdbtest.New(1)
+	old.Original.Size++
+	unknown := backend.NewWrite(t.Context(), &op{id: taskdbtest.ID(9), rule: taskdb.Stopped})
+	cancelled := backend.NewWrite(t.Context(), &op{id: taskdbtest.ID(2), rule: taskdb.Stopped})
+	again := backend.NewWrite(t.Context(), &op{id: taskdbtest.ID(2), rule: taskdb.Retried})
+	claims := []*write{
+		backend.NewWrite(t.Context(), &op{claim: &taskdb.Claim{Worker: "a", Max: 2}}),
+		backend.NewWrite(t.Context(), &op{claim: &taskdb.Claim{Worker: "b", Max: 3}}),
+		backend.NewWrite(t.Context(), &op{claim: &taskdb.Claim{Worker: "c", Max: 1, Can: 1, Others: []uint64{2}}}),
+	}
+	batch := []*write{
+		creating(t.Context(), taskdbtest.New(3)), creating(t.Context(), taskdbtest.New(2)), creating(t.Context(), other),
+		creating(t.Context(), taskdbtest.New(2)), creating(t.Context(), taskdbtest.New(1)), creating(t.Context(), old),
+		creating(gone, taskdbtest.New(4)), unknown, cancelled, again, backend.NewWrite(t.Context(), &op{expire: true}),
+	}
+	s.commit(append(batch, claims...))
+	for i, want := range []fault.Kind{"", "", fault.Conflict, "", "", fault.Conflict, fault.Canceled, fault.NotFound, "", "", ""} {
+		require.Equal(t, want, fault.KindOf(batch[i].Err), "%d: %v", i, batch[i].Err)
+	}
+	require.Equal(t, taskdb.NotStarted, again.Do.task.State)
+	require.Len(t, claims[0].Do.tasks, 2)
+	require.Equal(t, taskdbtest.ID(1), claims[0].Do.tasks[0].ID, "the oldest goes to the first")
+	require.Len(t, claims[1].Do.tasks, 1)
+	require.Equal(t, "b", claims[1].Do.tasks[0].Worker)
+	require.Empty(t, claims[2].Do.tasks)
+	require.EqualValues(t, 3, total(t, s))
+}
+
+// What is damaged in one row does not hide the others, nor does a write that fails
+// take those with it that came at the same moment.
+func TestADamagedRow(t *testing.T) {
+	s := openAt(t, postgrestest.Start(t).Database(t))
+	for n := 1; n <= 3; n++ {
+		_, err := s.Create(t.Context(), taskdbtest.New(n))
+		require.NoError(t, err)
+	}
+	for _, column := range []string{"result", "failures"} {
+		exec(t, s, "UPDATE tasks SET "+column+" = '{' WHERE id = '"+taskdbtest.ID(1)+"'")
+		_, err := s.Get(t.Context(), taskdbtest.ID(1))
+		require.ErrorContains(t, err, "decode "+column)
+		require.Equal(t, fault.Internal, fault.KindOf(err))
+		require.NotContains(t, fault.As(err).Public, "decode", "the public is told nothing of our insides")
+		stopped := backend.NewWrite(t.Context(), &op{id: taskdbtest.ID(1), rule: taskdb.Stopped})
+		made := creating(t.Context(), taskdbtest.New(10+len(column)))
+		impossible := backend.NewWrite(t.Context(), &op{claim: &taskdb.Claim{Worker: "a\x00b", Max: 3}})
+		s.commit([]*write{stopped, impossible, made})
+		require.ErrorContains(t, stopped.Err, "decode "+column)
+		require.Equal(t, fault.Internal, fault.KindOf(impossible.Err), "%v", impossible.Err)
+		require.NoError(t, made.Err)
+		exec(t, s, "UPDATE tasks SET "+column+" = NULL")
+	}
+	tasks, err := s.Claim(t.Context(), taskdb.Claim{Worker: "w", Max: 9})
+	require.NoError(t, err)
+	require.Len(t, tasks, 5)
+	require.EqualValues(t, 5, total(t, s))
+}
+
+// A table that cannot be read is an error of ours, and never "there is no task".
+func TestABrokenTableIsNotAMissingTask(t *testing.T) {
+	s := openAt(t, postgrestest.Start(t).Database(t))
+	_, err := s.Create(t.Context(), taskdbtest.New(1))
+	require.NoError(t, err)
+	exec(t, s, "ALTER TABLE tasks RENAME COLUMN lease_until TO gone")
+	_, err = s.Get(t.Context(), taskdbtest.ID(1))
+	require.Equal(t, fault.Internal, fault.KindOf(err), "%v", err)
+	_, err = s.Cancel(t.Context(), taskdbtest.ID(1))
+	require.Equal(t, fault.Internal, fault.KindOf(err), "%v", err)
+	_, err = s.Claim(t.Context(), taskdb.Claim{Worker: "w", Max: 1})
+	require.Equal(t, fault.Internal, fault.KindOf(err), "%v", err)
+	exec(t, s, "ALTER TABLE tasks RENAME COLUMN gone TO lease_until")
+	_, err = s.Claim(t.Context(), taskdb.Claim{Worker: "w", Max: 1})
+	require.NoError(t, err, "it goes on as if nothing had been")
+}
+
+// Connections that an operator ends, and a deadlock with somebody else, are not
+// noticed by callers.
+func TestEndedConnectionsAreNotNoticed(t *testing.T) {
+	s := openAt(t, postgrestest.Start(t).Database(t))
+	for n := range 20 {
+		_, err := s.Create(t.Context(), taskdbtest.New(n))
+		require.NoError(t, err)
+		_, err = s.Get(t.Context(), taskdbtest.ID(n))
+		require.NoError(t, err)
+		exec(t, s, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	}
+	require.EqualValues(t, 20, total(t, s))
+}
+
+// A row that somebody else holds makes a write wait, and no longer than a call may.
+func TestALockedRow(t *testing.T) {
+	database := postgrestest.Start(t).Database(t)
+	s := openAt(t, database)
+	s.cfg.Timeout = time.Second
+	_, err := s.Create(t.Context(), taskdbtest.New(1))
+	require.NoError(t, err)
+	other, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer other.Close(context.Background())
+	tx, err := other.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT FROM tasks FOR UPDATE")
+	require.NoError(t, err)
+	tasks, err := s.Claim(t.Context(), taskdb.Claim{Worker: "w", Max: 1})
+	require.NoError(t, err)
+	require.Empty(t, tasks, "a claim waits for nobody")
+	_, err = s.Cancel(t.Context(), taskdbtest.ID(1))
+	require.Equal(t, fault.Unavailable, fault.KindOf(err), "%v", err)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Eventually(t, func() bool {
+		_, err = s.Cancel(t.Context(), taskdbtest.ID(1))
+		return err == nil
+	}, time.Minute, time.Millisecond)
+}
