@@ -160,7 +160,13 @@ func (w *quarreller) step(ctx context.Context) int {
 	if rand.IntN(3) == 0 { // or else it does not know that it lost it, or says it again
 		delete(w.held, in.id)
 	}
-	w.q.record(w.client, in, quarrelOut{ok: err == nil, unknown: err != nil && fault.KindOf(err) != fault.Conflict}, call)
+	unknown := err != nil && fault.KindOf(err) != fault.Conflict
+	if !unknown || in.kind != "renew" { // of which nobody sees whether it happened
+		w.q.record(w.client, in, quarrelOut{ok: err == nil, unknown: unknown}, call)
+	}
+	if unknown {
+		w.await(ctx)
+	}
 	return 1
 }
 
@@ -168,6 +174,7 @@ func (w *quarreller) claim(ctx context.Context, s taskdb.Store, call time.Durati
 	tasks, err := s.Claim(ctx, taskdb.Claim{Worker: "w", Max: 1 + rand.IntN(2)})
 	if err != nil && !closing(err) {
 		w.q.orphans.Store(true)
+		w.await(ctx)
 	}
 	for _, task := range tasks {
 		w.q.record(w.client, quarrelIn{id: task.ID, kind: "claim"}, quarrelOut{ok: true, attempt: task.Attempt}, call)
@@ -180,6 +187,16 @@ func (w *quarreller) claim(ctx context.Context, s taskdb.Store, call time.Durati
 // not happened.
 func closing(err error) bool {
 	return fault.Is(err, fault.Unavailable) && strings.Contains(fault.As(err).Public, "is closing")
+}
+
+// await waits until the store answers: what is unknown could have happened at any
+// time since, and too much of it is more than can be checked.
+func (w *quarreller) await(ctx context.Context) {
+	for ctx.Err() == nil {
+		if _, err := w.q.Store().Get(ctx, ID(0)); err == nil {
+			return
+		}
+	}
 }
 
 // quarrelState is what the model knows of a task.
