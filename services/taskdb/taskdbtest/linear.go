@@ -27,8 +27,8 @@ type Quarrel struct {
 	Store func() taskdb.Store
 	// Trouble is called again and again while the workers work; nil for none.
 	Trouble func()
-	// Calls is how many calls are enough.
-	Calls int
+	// Calls is how many calls are enough, and Troubles how much trouble.
+	Calls, Troubles int
 
 	begun   time.Time
 	mu      sync.Mutex
@@ -57,19 +57,23 @@ func (q *Quarrel) Run(t *testing.T) porcupine.CheckResult {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var all sync.WaitGroup
-	var left atomic.Int64
+	var left, troubles atomic.Int64
 	left.Store(int64(q.Calls))
+	more := func() bool {
+		return ctx.Err() == nil && (left.Load() > 0 || troubles.Load() < int64(q.Troubles))
+	}
 	for i := range 16 {
 		all.Go(func() {
 			w := &quarreller{q: q, client: i, held: map[string]int{}}
-			for left.Load() > 0 && ctx.Err() == nil {
+			for more() {
 				left.Add(-int64(w.step(ctx)))
 			}
 		})
 	}
 	if q.Trouble != nil {
-		for left.Load() > 0 && ctx.Err() == nil {
+		for more() {
 			q.Trouble()
+			troubles.Add(1)
 		}
 	}
 	all.Wait()
