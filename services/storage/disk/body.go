@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"imagemill/services/storage/footer"
 )
 
 // memoryBody gives out verified bytes of a pooled buffer. It is locked because
@@ -77,9 +79,9 @@ func (b *checkedBody) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	switch {
 	case b.left == 0:
-		b.err = compare(b.hash.Sum(nil), b.digest)
+		b.err = footer.Compare(b.hash.Sum(nil), b.digest)
 	case errors.Is(err, io.EOF):
-		b.err = fmt.Errorf("%w: %d bytes are missing", errDamaged, b.left)
+		b.err = fmt.Errorf("%w: %d bytes are missing", footer.ErrDamaged, b.left)
 	case err != nil:
 		b.err = fmt.Errorf("read blob: %w", err)
 	}
@@ -98,7 +100,7 @@ type plainBody struct {
 	rest io.LimitedReader
 }
 
-// Read gives errDamaged where the file has become too short.
+// Read gives footer.ErrDamaged where the file has become too short.
 func (b *plainBody) Read(p []byte) (int, error) {
 	n, err := b.rest.Read(p)
 	if errors.Is(err, io.EOF) && b.rest.N > 0 {
@@ -118,7 +120,7 @@ func (b *plainBody) WriteTo(w io.Writer) (int64, error) {
 }
 
 func (b *plainBody) short() error {
-	return fmt.Errorf("%w: %d bytes are missing", errDamaged, b.rest.N)
+	return fmt.Errorf("%w: %d bytes are missing", footer.ErrDamaged, b.rest.N)
 }
 
 // Close closes the file.

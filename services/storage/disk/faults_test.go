@@ -317,15 +317,3 @@ func TestClosedBodyGivesNothing(t *testing.T) {
 	_, err = io.Copy(&bytes.Buffer{}, obj.Body)
 	require.ErrorIs(t, err, os.ErrClosed)
 }
-
-// FuzzFooter holds that nothing but what was written is taken for a footer.
-func FuzzFooter(f *testing.F) {
-	f.Add(encodeFooter(blob("a"), 5, make([]byte, 32)), int64(69))
-	f.Add([]byte("imgblob\n"), int64(3))
-	f.Fuzz(func(t *testing.T, b []byte, size int64) {
-		got, digest, err := decodeFooter(blob("a"), b, size)
-		if err == nil && (got != size-footerSize || len(digest) != 64) {
-			t.Fatalf("%d %s of %d", got, digest, size)
-		}
-	})
-}

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 
 	"imagemill/services/storage"
+	"imagemill/services/storage/footer"
 )
 
 // Get implements storage.Store. The package comment says what is verified when.
@@ -82,12 +82,12 @@ func describe(f file, ref storage.Ref) (storage.Info, error) {
 	if err != nil {
 		return storage.Info{}, err
 	}
-	var b [footerSize]byte
-	n, err := f.ReadAt(b[:], max(st.Size()-footerSize, 0))
+	var b [footer.Size]byte
+	n, err := f.ReadAt(b[:], max(st.Size()-footer.Size, 0))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return storage.Info{}, err
 	}
-	size, digest, err := decodeFooter(ref, b[:n], st.Size())
+	size, digest, err := footer.Decode(ref, b[:n], st.Size())
 	return storage.Info{Key: ref.Key, Size: size, SHA256: digest, Modified: st.ModTime().UTC()}, err
 }
 
@@ -116,7 +116,7 @@ func (s *Store) bufferedBody(f file, info storage.Info, offset, length int64) (i
 	_, err := io.ReadFull(io.NewSectionReader(f, 0, info.Size), data)
 	if err == nil {
 		sum := sha256.Sum256(data)
-		err = compare(sum[:], info.SHA256)
+		err = footer.Compare(sum[:], info.SHA256)
 	}
 	if err == nil {
 		err = f.Close()
@@ -139,14 +139,7 @@ func (s *Store) verify(f file, info storage.Info) error {
 		return err
 	}
 	if n != info.Size {
-		return fmt.Errorf("%w: it became shorter while it was read", errDamaged)
+		return fmt.Errorf("%w: it became shorter while it was read", footer.ErrDamaged)
 	}
-	return compare(hash.Sum(nil), info.SHA256)
-}
-
-func compare(sum []byte, digest string) error {
-	if got := hex.EncodeToString(sum); got != digest {
-		return fmt.Errorf("%w: its bytes have the digest %s, not %s", errDamaged, got, digest)
-	}
-	return nil
+	return footer.Compare(hash.Sum(nil), info.SHA256)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"imagemill/services/storage"
+	"imagemill/services/storage/footer"
 )
 
 // List implements storage.Store. It reads the folders from the one of the
@@ -44,7 +45,7 @@ func (s *Store) List(ctx context.Context, state storage.State, after string, lim
 		if err != nil {
 			return storage.Page{}, fmt.Errorf("list blobs %s: %w", state, err)
 		}
-		size := max(st.Size()-footerSize, 0)
+		size := max(st.Size()-footer.Size, 0)
 		page.Blobs = append(page.Blobs, storage.Info{Key: key, Size: size, Modified: st.ModTime().UTC()})
 	}
 	return page, nil

@@ -12,6 +12,7 @@ import (
 	"imagemill/internal/digest"
 	"imagemill/internal/fault"
 	"imagemill/services/storage"
+	"imagemill/services/storage/footer"
 )
 
 // Put implements storage.Store. A blob becomes visible to readers when it is
@@ -110,7 +111,7 @@ func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Rea
 	defer hash.Close()
 	var sum []byte
 	for end := false; !end; {
-		n, err := fillBuffer(ctx, r, buf[:bufSize-footerSize])
+		n, err := fillBuffer(ctx, r, buf[:bufSize-footer.Size])
 		if end = errors.Is(err, errEnd); err != nil && !end {
 			return storage.Info{}, fmt.Errorf("read blob %s/%s: %w", ref.State, ref.Key, err)
 		}
@@ -122,7 +123,7 @@ func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Rea
 		_, _ = hash.Write(piece)
 		if end {
 			sum = hash.Sum()
-			piece = append(piece, encodeFooter(ref, size, sum)...)
+			piece = append(piece, footer.Encode(ref, size, sum)...)
 		}
 		if _, err := f.Write(piece); err != nil {
 			return storage.Info{}, failed("write", ref, err)
