@@ -1,0 +1,119 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"gocloud.dev/blob/fileblob"
+	"gocloud.dev/blob/memblob"
+
+	"imagemill/services/storage"
+)
+
+// openMemory is a bucket in memory, for tests.
+func openMemory() bucket { return &portable{b: memblob.OpenBucket(nil), keyTokens: true} }
+
+// folder is a bucket that is a folder, such as a network file system's.
+type folder struct {
+	*portable
+	dir string
+}
+
+func openFolder(place storage.Location) (bucket, error) {
+	dir := filepath.FromSlash(place.Bucket)
+	if os.PathSeparator != '/' {
+		dir = strings.TrimPrefix(dir, string(os.PathSeparator))
+	}
+	b, err := fileblob.OpenBucket(dir, &fileblob.Options{
+		CreateDir: true, DirFileMode: 0o750, NoTempDir: true, Metadata: fileblob.MetadataDontWrite,
+	})
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{portable: &portable{b: b, keyTokens: true}, dir: dir}
+	f.writing = f.durably
+	return f, nil
+}
+
+// durably syncs a file before it gets its name, and the name after.
+func (f *folder) durably(name string) (before func(func(any) bool) error, flush, after func() error) {
+	var file *os.File
+	before = func(as func(any) bool) error {
+		if !as(&file) {
+			return errors.New("the driver shows no file")
+		}
+		return nil
+	}
+	flush = func() error { return file.Sync() }
+	after = func() error {
+		dir := filepath.Dir(filepath.Join(f.dir, filepath.FromSlash(name)))
+		return errors.Join(syncFolder(dir), syncFolder(f.dir))
+	}
+	return before, flush, after
+}
+
+// syncFolder does nothing on Windows, which has no such thing.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// list reads the whole folder each time; files that go away meanwhile are left
+// out, which the driver's own takes for a failure. A folder that is not mounted is
+// not an empty one.
+func (f *folder) list(ctx context.Context, prefix, after string, n int) ([]object, time.Time, error) {
+	if _, err := os.Stat(f.dir); err != nil {
+		return nil, time.Time{}, fmt.Errorf("%w: %w", errNotThere, err)
+	}
+	entries, err := os.ReadDir(filepath.Join(f.dir, filepath.FromSlash(prefix)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, time.Time{}, err
+	}
+	from, _ := slices.BinarySearchFunc(entries, after, func(e fs.DirEntry, after string) int { return strings.Compare(prefix+e.Name(), after) })
+	var found []object
+	for _, e := range entries[from:] {
+		if len(found) == n || ctx.Err() != nil {
+			break
+		}
+		info, err := e.Info()
+		if prefix+e.Name() == after || errors.Is(err, fs.ErrNotExist) || e.IsDir() {
+			continue
+		}
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		found = append(found, object{name: prefix + e.Name(), size: info.Size(), modified: info.ModTime().UTC()})
+	}
+	return found, time.Now().UTC(), ctx.Err()
+}
+
+// tidy removes temporary files.
+func (f *folder) tidy(ctx context.Context, _ string, then time.Time) (int, error) {
+	n := 0
+	err := filepath.WalkDir(f.dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.Contains(e.Name(), "+.") || !strings.HasSuffix(e.Name(), ".tmp") {
+			return errors.Join(ctx.Err(), err)
+		}
+		info, err := e.Info()
+		if err != nil || info.ModTime().After(then) {
+			return nil //nolint:nilerr // it is gone, as it should be
+		}
+		n++
+		return os.Remove(path)
+	})
+	return n, err
+}
