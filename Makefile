@@ -22,8 +22,14 @@ consul: bin/consul ## Build the real Consul that kvstore is compared with, as bi
 bin/consul: tools/consul/go.mod tools/consul/go.sum
 	cd tools/consul && CGO_ENABLED=0 go build -o ../../bin/consul github.com/hashicorp/consul
 
+.PHONY: versitygw
+versitygw: bin/versitygw ## Build the real S3 server that object storage is tried on, as bin/versitygw (a minute, once)
+
+bin/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
+	cd tools/versitygw && CGO_ENABLED=0 go build -o ../../bin/versitygw github.com/versity/versitygw/cmd/versitygw
+
 .PHONY: test
-test: bin/consul ## Run all tests
+test: bin/consul bin/versitygw ## Run all tests
 	go test ./...
 
 # Other packages of engines have no file that the tag changes, and the registry does
@@ -36,11 +42,11 @@ native: ## Run the tests of what the native engine adds; it needs libvips, libjp
 	go test -tags vips -count=1 -timeout 25m -skip 'Watchers|ThreeNodes|StaticRegistry' ./cmd/...
 
 .PHONY: race
-race: bin/consul ## Run the tests with the race detector, without the long end-to-end ones
+race: bin/consul bin/versitygw ## Run the tests with the race detector, without the long end-to-end ones
 	go test -race -short -timeout 20m ./...
 
 .PHONY: e2e
-e2e: ## Run the end-to-end scenarios over all topologies, and the kill tour
+e2e: bin/versitygw ## Run the end-to-end scenarios over all topologies, and the kill tour
 	go test -count=1 -timeout 25m -v -run 'Test' ./e2e ./cmd/imagemill
 
 .PHONY: e2e-compose
@@ -58,6 +64,7 @@ fmt: ## Fail where gofmt would change something
 vet: ## Run go vet
 	go vet ./...
 	go vet -tags nonats ./cmd/...
+	go vet -tags gcs ./services/storage/... ./cmd/...
 
 .PHONY: tidy
 tidy: ## Fail where go.mod or go.sum is not tidy
@@ -93,7 +100,7 @@ bench: ## Run the benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-smoke
-bench-smoke: bin/consul ## Run each benchmark once, to see that it works
+bench-smoke: bin/consul bin/versitygw ## Run each benchmark once, to see that it works
 	go test -run '^$$' -bench . -benchtime 1x ./internal/... ./pkg/... ./services/storage/... ./services/worker/... ./services/kvstore/...
 	go test -run '^$$' -bench 'Claim1k|Create' -benchtime 1x ./services/taskdb/...
 

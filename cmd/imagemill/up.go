@@ -179,7 +179,7 @@ func (u *upConfig) addServices(ctx context.Context, g *rungroup.Group, logs io.W
 		wire func(common) (rungroup.Func, error)
 	}{
 		{"taskdb", func(c common) (rungroup.Func, error) { return wireTaskDB(ctx, c, u.taskdb) }},
-		{"storage", func(c common) (rungroup.Func, error) { return wireStorage(c, u.storage) }},
+		{"storage", func(c common) (rungroup.Func, error) { return wireStorage(ctx, c, u.storage) }},
 		{"imagemaster", func(c common) (rungroup.Func, error) { return wireMaster(c, u.master) }},
 		{"worker", func(c common) (rungroup.Func, error) { return wireWorker(c, u.worker) }},
 	} {

@@ -15,6 +15,7 @@ import (
 	"imagemill/services/imagemaster"
 	"imagemill/services/kvstore"
 	"imagemill/services/storage"
+	"imagemill/services/storage/cloud"
 	"imagemill/services/storage/disk"
 	"imagemill/services/taskdb"
 	"imagemill/services/taskdb/postgres"
@@ -40,7 +41,7 @@ func services() []service {
 		}},
 		{"storage", "Image bytes, before and after", func() (any, wiring) {
 			cfg := storage.DefaultConfig()
-			return &cfg, func(_ context.Context, c common) (rungroup.Func, error) { return wireStorage(c, cfg) }
+			return &cfg, func(ctx context.Context, c common) (rungroup.Func, error) { return wireStorage(ctx, c, cfg) }
 		}},
 		{"imagemaster", "Takes images in, hands work out, takes results", func() (any, wiring) {
 			cfg := imagemaster.DefaultConfig()
@@ -129,27 +130,55 @@ func wireTaskDB(ctx context.Context, c common, cfg taskdb.Config) (rungroup.Func
 	}), nil
 }
 
-// wireStorage keeps the blobs on the local disk.
-func wireStorage(c common, cfg storage.Config) (rungroup.Func, error) {
-	if err := storageFolder(cfg); err != nil {
-		return nil, err
-	}
+// wireStorage keeps the blobs on the local disk, or in an object store.
+func wireStorage(ctx context.Context, c common, cfg storage.Config) (rungroup.Func, error) {
 	n, err := c.neighbours(cfg.Serve.Token)
 	if err != nil {
 		return nil, err
 	}
-	store, err := disk.Open(disk.Config{Dir: cfg.Data, MinFree: int64(cfg.MinFree)}, disk.Deps{Log: c.log})
+	blobs, err := openBlobs(ctx, c, cfg)
 	if err != nil {
 		return nil, err
 	}
 	svc, err := storage.New(cfg, storage.Deps{
 		Log: c.log, Instance: c.instance, Version: release.Version(),
-		Registry: n.registry, Store: store, Missing: store.Missing, Services: n.transport.Instances, Settings: n.settings,
+		Registry: n.registry, Store: blobs.store, Missing: blobs.missing, Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, blobs.close())
 	}
-	return together(n, nil, "storage", svc.Run), nil
+	return together(n, blobs.run, "storage", func(ctx context.Context) error {
+		return errors.Join(svc.Run(ctx), blobs.close())
+	}), nil
+}
+
+// blobs is a store with what belongs to it.
+type blobs struct {
+	store   storage.Store
+	missing func() []string
+	run     rungroup.Func // nil for nothing to run beside it
+	close   func() error
+}
+
+// openBlobs opens what the settings name.
+func openBlobs(ctx context.Context, c common, cfg storage.Config) (blobs, error) {
+	if cfg.URL == "" {
+		if err := storageFolder(cfg); err != nil {
+			return blobs{}, err
+		}
+		s, err := disk.Open(disk.Config{Dir: cfg.Data, MinFree: int64(cfg.MinFree)}, disk.Deps{Log: c.log})
+		if err != nil {
+			return blobs{}, err
+		}
+		return blobs{store: s, missing: s.Missing, close: func() error { return nil }}, nil
+	}
+	s, err := cloud.Open(ctx, cloud.Config{
+		URL: cfg.URL, CallTimeout: cfg.CallTimeout, UploadMemory: int64(cfg.UploadMemory),
+	}, cloud.Deps{Log: c.log})
+	if err != nil {
+		return blobs{}, fmt.Errorf("storage: IMAGEMILL_STORAGE_URL: %w", err)
+	}
+	return blobs{store: s, missing: s.Missing, run: s.Run, close: s.Close}, nil
 }
 
 // wireMaster leans on storage and taskdb.

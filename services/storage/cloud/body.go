@@ -105,7 +105,7 @@ func (b *stream) goOn(err error) error {
 		}
 		return err
 	}
-	pause := time.NewTimer(50 * time.Millisecond << b.breaks)
+	pause := time.NewTimer(min(100*time.Millisecond<<b.breaks, b.s.cfg.Pause))
 	defer pause.Stop()
 	select {
 	case <-pause.C:

@@ -22,8 +22,6 @@ const (
 	// verifyFirst is the largest blob that is checked before its first byte is
 	// given out.
 	verifyFirst = 1 << 20
-	// roomTime is how long a Put waits for memory.
-	roomTime = 10 * time.Second
 )
 
 // Config says where blobs lie.
@@ -36,6 +34,10 @@ type Config struct {
 	UploadMemory int64
 	// ProbeEvery is how often a bucket that is not reached is looked for; 0: 5 s.
 	ProbeEvery time.Duration
+	// Wait is how long a Put waits for memory before it is refused; 0: 10 s.
+	Wait time.Duration
+	// Pause is the longest between tries of one call; 0: 1 s.
+	Pause time.Duration
 }
 
 // Deps is what a Store uses.
@@ -58,7 +60,7 @@ type Store struct {
 // Open prepares a store. It calls nobody, so that the bucket may come later;
 // [Store.Run] looks for it. Close it after use.
 func Open(ctx context.Context, cfg Config, deps Deps) (*Store, error) {
-	if deps.Log == nil || cfg.CallTimeout <= 0 || cfg.UploadMemory < storage.MinUploadMemory || cfg.ProbeEvery < 0 {
+	if deps.Log == nil || cfg.CallTimeout <= 0 || cfg.UploadMemory < storage.MinUploadMemory || min(cfg.ProbeEvery, cfg.Pause, cfg.Wait) < 0 {
 		return nil, fmt.Errorf("open object store: it needs a log, a time for a call and memory of %d bytes", storage.MinUploadMemory)
 	}
 	place, err := storage.ParseLocation(cfg.URL)
@@ -67,6 +69,12 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Store, error) {
 	}
 	if cfg.ProbeEvery == 0 {
 		cfg.ProbeEvery = 5 * time.Second
+	}
+	if cfg.Pause == 0 {
+		cfg.Pause = time.Second
+	}
+	if cfg.Wait == 0 {
+		cfg.Wait = 10 * time.Second
 	}
 	b, err := openBucket(ctx, cfg, place)
 	if err != nil {

@@ -44,13 +44,13 @@ func (s *Store) reserve(ctx context.Context, size int64) (func(), error) {
 	if size >= 0 {
 		need = min(size+footer.Size+1, need)
 	}
-	wctx, cancel := context.WithTimeout(ctx, roomTime)
+	wctx, cancel := context.WithTimeout(ctx, s.cfg.Wait)
 	defer cancel()
 	if err := s.room.Acquire(wctx, need); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fault.Wrap(fault.Overloaded, "too many uploads are under way", err).WithRetryAfter(roomTime)
+		return nil, fault.Wrap(fault.Overloaded, "too many uploads are under way", err).WithRetryAfter(s.cfg.Wait)
 	}
 	return func() { s.room.Release(need) }, nil
 }

@@ -68,7 +68,7 @@ func openS3(ctx context.Context, cfg Config, place storage.Location) (bucket, er
 	conf.HTTPClient = &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	conf.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 5, 3*time.Second, ratelimit.None
+			o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 4, cfg.Pause, ratelimit.None
 		})
 	}
 	conf.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired // digests are compared here
