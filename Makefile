@@ -10,7 +10,7 @@ help: ## Show this help
 
 .PHONY: build
 build: ## Build the program as bin/imagemill
-	CGO_ENABLED=0 go build -trimpath -o bin/imagemill ./cmd/imagemill
+	CGO_ENABLED=0 go build -trimpath -tags grpcnotrace -o bin/imagemill ./cmd/imagemill
 
 .PHONY: run
 run: ## Run the whole suite in one process, data in ./data
@@ -64,6 +64,7 @@ fmt: ## Fail where gofmt would change something
 vet: ## Run go vet
 	go vet ./...
 	go vet -tags nonats ./cmd/...
+	go vet -tags nocloud ./cmd/...
 	go vet -tags gcs ./services/storage/... ./cmd/...
 
 .PHONY: tidy

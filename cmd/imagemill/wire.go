@@ -15,7 +15,6 @@ import (
 	"imagemill/services/imagemaster"
 	"imagemill/services/kvstore"
 	"imagemill/services/storage"
-	"imagemill/services/storage/cloud"
 	"imagemill/services/storage/disk"
 	"imagemill/services/taskdb"
 	"imagemill/services/taskdb/postgres"
@@ -172,13 +171,7 @@ func openBlobs(ctx context.Context, c common, cfg storage.Config) (blobs, error)
 		}
 		return blobs{store: s, missing: s.Missing, close: func() error { return nil }}, nil
 	}
-	s, err := cloud.Open(ctx, cloud.Config{
-		URL: cfg.URL, CallTimeout: cfg.CallTimeout, UploadMemory: int64(cfg.UploadMemory),
-	}, cloud.Deps{Log: c.log})
-	if err != nil {
-		return blobs{}, fmt.Errorf("storage: IMAGEMILL_STORAGE_URL: %w", err)
-	}
-	return blobs{store: s, missing: s.Missing, run: s.Run, close: s.Close}, nil
+	return openCloud(ctx, c, cfg)
 }
 
 // wireMaster leans on storage and taskdb.

@@ -18,5 +18,5 @@
 // A GET that meets damage half-way breaks the connection.
 //
 // It knows nothing of tasks: who owns a blob, and when it may go, others decide.
-// Memory, disk and the HTTP client all pass storagetest.
+// Memory, disk, object stores and the HTTP client all pass storagetest.
 package storage

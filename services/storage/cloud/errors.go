@@ -7,11 +7,9 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/smithy-go"
 	"gocloud.dev/gcerrors"
 
 	"imagemill/internal/fault"
@@ -24,20 +22,24 @@ import (
 // what it takes a crowded one to breathe, the drivers having tried some times.
 const retryAfter = 2 * time.Second
 
-// fullCodes are those by which servers of S3's kind say that there is no room.
-var fullCodes = []string{ //nolint:gochecknoglobals // never written to
-	"QuotaExceeded", "StorageFull", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage",
+// saysFull reports whether a code is one by which servers of S3's kind say that
+// there is no room.
+func saysFull(code string) bool {
+	switch code {
+	case "QuotaExceeded", "StorageFull", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage":
+		return true
+	}
+	return false
 }
 
 // kindOf sorts an error of a driver: StorageFull, Internal for damage and for
 // what will fail again, else Unavailable.
 func kindOf(err error) fault.Kind {
-	var api smithy.APIError
 	var status *awshttp.ResponseError
 	var path *fs.PathError
 	var link *os.LinkError
 	switch {
-	case volume.IsFull(err), errors.As(err, &api) && slices.Contains(fullCodes, api.ErrorCode()):
+	case volume.IsFull(err), saysFull(code(err)):
 		return fault.StorageFull
 	case errors.Is(err, footer.ErrDamaged), errors.As(err, &path), errors.As(err, &link):
 		return fault.Internal

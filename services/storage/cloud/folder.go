@@ -104,16 +104,24 @@ func (f *folder) list(ctx context.Context, prefix, after string, n int) ([]objec
 // tidy removes temporary files.
 func (f *folder) tidy(ctx context.Context, _ string, then time.Time) (int, error) {
 	n := 0
-	err := filepath.WalkDir(f.dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || !strings.Contains(e.Name(), "+.") || !strings.HasSuffix(e.Name(), ".tmp") {
-			return errors.Join(ctx.Err(), err)
+	for _, state := range []storage.State{storage.InProgress, storage.Finished} {
+		dir := filepath.Join(f.dir, string(state))
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return n, err
 		}
-		info, err := e.Info()
-		if err != nil || info.ModTime().After(then) {
-			return nil //nolint:nilerr // it is gone, as it should be
+		for _, e := range entries {
+			if !strings.Contains(e.Name(), "+.") || !strings.HasSuffix(e.Name(), ".tmp") {
+				continue
+			}
+			if info, err := e.Info(); err != nil || info.ModTime().After(then) {
+				continue // it is gone, or young
+			}
+			if err := errors.Join(ctx.Err(), os.Remove(filepath.Join(dir, e.Name()))); err != nil {
+				return n, err
+			}
+			n++
 		}
-		n++
-		return os.Remove(path)
-	})
-	return n, err
+	}
+	return n, nil
 }

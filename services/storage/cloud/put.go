@@ -101,7 +101,7 @@ func (in *incoming) fill(buf []byte) ([]byte, error) {
 			return buf, err
 		}
 		switch {
-		case err == io.EOF: //nolint:errorlint // the end itself; what wraps it is a failure
+		case err == io.EOF: // the end itself; what wraps it is a failure
 			in.end, in.sum = true, in.hash.Sum()
 			return buf, in.opt.Check(in.size, in.digest())
 		case err != nil:

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -137,7 +138,8 @@ func (b *s3Bucket) put(ctx context.Context, name string, data []byte, digest str
 	if sum, err := hex.DecodeString(digest); err == nil && b.sums {
 		in.ChecksumSHA256 = aws.String(base64.StdEncoding.EncodeToString(sum))
 	}
-	out, err := b.client.PutObject(ctx, in)
+	// What is known need not be computed again to sign it.
+	out, err := b.client.PutObject(v4.SetPayloadHash(ctx, digest), in)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -213,8 +215,7 @@ func (b *s3Bucket) abort(ctx context.Context, name, id *string) error {
 
 // code is S3's word for an error, "" for none.
 func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""

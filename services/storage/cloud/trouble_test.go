@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -205,7 +206,6 @@ func TestCutConnections(t *testing.T) {
 type refusing struct {
 	left atomic.Int64
 	code string
-	next http.Handler
 	seen atomic.Int64
 }
 
@@ -296,9 +296,7 @@ func passOn(w http.ResponseWriter, r *http.Request, addr string) {
 		return
 	}
 	defer resp.Body.Close()
-	for name, values := range resp.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
 	_, _ = io.Copy(w, resp.Body)
 }
