@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -23,8 +24,8 @@ func (n NewTask) Validate() error {
 	if err := CheckID(n.ID); err != nil {
 		return err
 	}
-	if len(n.Pipeline) > maxPipeline || !utf8.Valid(n.Pipeline) || !json.Valid(n.Pipeline) || !bytes.HasPrefix(bytes.TrimSpace(n.Pipeline), []byte("{")) {
-		return fault.Newf(fault.Invalid, "must be a JSON object of at most %d bytes", maxPipeline).WithField("pipeline")
+	if err := checkPipeline(n.Pipeline); err != nil {
+		return err
 	}
 	o := n.Original
 	if o.Key == "" || len(o.Key) > 200 || !isText(o.Key) || !isText(o.ContentType) || o.Size < 1 || !isSHA256(o.SHA256) || len(o.ContentType) > 200 {
@@ -32,6 +33,39 @@ func (n NewTask) Validate() error {
 	}
 	if n.Needs > maxBits {
 		return fault.New(fault.Invalid, "must be below 2^53").WithField("needs")
+	}
+	if err := checkKey(n.IdempotencyKey); err != nil {
+		return err
+	}
+	if err := n.ValidateKeep(); err != nil {
+		return err
+	}
+	return errors.Join(n.validateQueue(), n.checkResult())
+}
+
+func checkPipeline(doc json.RawMessage) error {
+	if len(doc) > maxPipeline || !utf8.Valid(doc) || !json.Valid(doc) || !bytes.HasPrefix(bytes.TrimSpace(doc), []byte("{")) {
+		return fault.Newf(fault.Invalid, "must be a JSON object of at most %d bytes", maxPipeline).WithField("pipeline")
+	}
+	return nil
+}
+
+// canonical gives a pipeline as encoding/json writes it.
+func canonical(doc json.RawMessage) (json.RawMessage, error) {
+	if err := checkPipeline(doc); err != nil {
+		return doc, err
+	}
+	out, err := json.Marshal(doc)
+	if err != nil {
+		return doc, fault.Wrap(fault.Invalid, "must be a JSON object", err).WithField("pipeline")
+	}
+	return out, nil
+}
+
+// checkKey refuses an idempotency key that not every database can keep.
+func checkKey(key string) error {
+	if len(key) > maxIdempotencyKey || !isText(key) {
+		return fault.Newf(fault.Invalid, "must be at most %d bytes of text", maxIdempotencyKey).WithField("idempotencyKey")
 	}
 	return nil
 }
@@ -53,12 +87,13 @@ func (n NewTask) Canonical() (NewTask, error) {
 	if err := n.Validate(); err != nil {
 		return n, err
 	}
-	doc, err := json.Marshal(n.Pipeline)
+	doc, err := canonical(n.Pipeline)
 	if err != nil {
-		return n, fault.Wrap(fault.Invalid, "must be a JSON object", err).WithField("pipeline")
+		return n, err
 	}
 	n.Pipeline = doc
-	return n, nil
+	n.Lane, err = ParseLane(string(n.Lane))
+	return n, err
 }
 
 // CheckID refuses what is no UUID in its canonical form, as fault.Invalid.

@@ -41,13 +41,27 @@ func (c *Client) Get(ctx context.Context, id string) (t Task, err error) {
 }
 
 // List implements [Tasks].
-func (c *Client) List(ctx context.Context, state State, after string, limit int) (p Page, err error) {
+func (c *Client) List(ctx context.Context, state State, after string, limit int) (Page, error) {
+	return c.ListOwned(ctx, "", state, after, limit)
+}
+
+// ListOwned implements [Owners].
+func (c *Client) ListOwned(ctx context.Context, owner string, state State, after string, limit int) (p Page, err error) {
 	if limit, err = CheckList(state, limit); err != nil {
 		return p, err
 	}
 	q := url.Values{"state": {string(state)}, "after": {after}, "limit": {strconv.Itoa(limit)}}
+	if owner != "" {
+		q.Set("owner", owner)
+	}
 	err = c.get(ctx, "/tasks?"+q.Encode(), &p)
 	return p, err
+}
+
+// RetryFailed implements [Owners].
+func (c *Client) RetryFailed(ctx context.Context, owner, after string, limit int) (r Retries, err error) {
+	err = c.post(ctx, "/failed/retry", "failed-retry", retryBody{owner, after, limit}, &r)
+	return r, err
 }
 
 // Cancel implements [Tasks].
@@ -76,6 +90,13 @@ func (c *Client) Claim(ctx context.Context, cl Claim) ([]Task, error) {
 	return l.Tasks, err
 }
 
+// Twins implements [Twins].
+func (c *Client) Twins(ctx context.Context, l Likeness) ([]Task, error) {
+	var found taskList
+	err := c.post(ctx, "/twins", "twins", l, &found)
+	return found.Tasks, err
+}
+
 // Renew implements [Leases].
 func (c *Client) Renew(ctx context.Context, l Lease, progress float64) (time.Time, error) {
 	var r renewed
@@ -97,7 +118,7 @@ func (c *Client) Fail(ctx context.Context, id string, f Failure) (t Task, err er
 
 // Release implements [Leases].
 func (c *Client) Release(ctx context.Context, l Lease) error {
-	return c.onTask(ctx, l.ID, "release", l.Attempt, map[string]int{"attempt": l.Attempt}, nil)
+	return c.onTask(ctx, l.ID, "release", l.Attempt, releaseBody{l.Attempt, l.PauseMillis}, nil)
 }
 
 // Expire implements [Leases].

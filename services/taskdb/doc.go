@@ -22,6 +22,9 @@
 // master has, brings them in one call ([Recorder], POST /records), in which each
 // has its own outcome and none gives a task back.
 //
+// What is deleted, or due to be removed ([Removals]), goes in one transaction, with
+// the attempt that has it in hand, and leaves no trace; its blobs are the caller's.
+//
 // It stores no image bytes and decides nothing about images. Memory, SQLite,
 // PostgreSQL and the HTTP client all pass taskdbtest.
 package taskdb

@@ -11,12 +11,13 @@ import (
 )
 
 // Routes adds all routes. Imagemasters call them; every repeat is safe but that
-// of POST /claims, which claims anew.
+// of POST /claims, which claims anew, and POST /purge, which removes more.
 func (s *Service) Routes(e *echo.Echo) {
 	// Bounded one by one: a group with middleware answers a wrong method with 404.
 	e.POST("/tasks", s.create, s.bounded)
 	e.GET("/tasks", s.list, s.bounded)
 	e.GET("/tasks/:id", s.get, s.bounded)
+	e.DELETE("/tasks/:id", s.remove, s.bounded)
 	e.POST("/tasks/:id/state", s.move, s.bounded)
 	e.POST("/tasks/:id/lease", s.renew, s.bounded)
 	e.POST("/tasks/:id/finish", s.finish, s.bounded)
@@ -24,8 +25,11 @@ func (s *Service) Routes(e *echo.Echo) {
 	e.POST("/tasks/:id/release", s.release, s.bounded)
 	e.POST("/tasks/:id/cancel", answer(s.store.Cancel), s.bounded)
 	e.POST("/tasks/:id/retry", answer(s.store.Retry), s.bounded)
+	e.POST("/failed/retry", s.retryFailed, s.bounded)
+	e.POST("/purge", s.purge, s.bounded)
 	e.POST("/records", s.record, s.bounded)
 	e.POST("/claims", s.claim, s.bounded)
+	e.POST("/twins", s.twins, s.bounded)
 	e.POST("/leases/expire", s.expire, s.bounded)
 	e.GET("/stats", s.stats, s.bounded)
 	for _, state := range States() {
@@ -111,20 +115,34 @@ func (s *Service) fail(c echo.Context) error {
 	return reply(c, http.StatusOK, t, err)
 }
 
+// releaseBody is the body of a release.
+type releaseBody struct {
+	Attempt     int   `json:"attempt"`
+	PauseMillis int64 `json:"pauseMillis,omitempty"`
+}
+
 func (s *Service) release(c echo.Context) error {
-	var b struct {
-		Attempt int `json:"attempt"`
-	}
+	var b releaseBody
 	if err := serve.Decode(c, &b); err != nil {
 		return err
 	}
-	if err := s.store.Release(c.Request().Context(), Lease{ID: c.Param("id"), Attempt: b.Attempt}); err != nil {
+	if err := s.store.Release(c.Request().Context(), Lease{ID: c.Param("id"), Attempt: b.Attempt, PauseMillis: b.PauseMillis}); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
 }
 
-// taskList is the answer of a claim.
+// twins is POST /twins, which only reads.
+func (s *Service) twins(c echo.Context) error {
+	var l Likeness
+	if err := serve.Decode(c, &l); err != nil {
+		return err
+	}
+	tasks, err := s.store.Twins(c.Request().Context(), l)
+	return reply(c, http.StatusOK, taskList{tasks}, err)
+}
+
+// taskList is the answer of a claim, and of a look at twins.
 type taskList struct {
 	Tasks []Task `json:"tasks"`
 }

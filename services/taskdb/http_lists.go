@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/serve"
 )
 
 // page reads the parameters that all lists share.
@@ -21,7 +22,24 @@ func (s *Service) page(c echo.Context, state State) (Page, error) {
 			return Page{}, fault.Newf(fault.Invalid, "must be 1 to %d", MaxPage).WithField("limit")
 		}
 	}
-	return s.store.List(c.Request().Context(), state, c.QueryParam("after"), limit)
+	return s.store.ListOwned(c.Request().Context(), c.QueryParam("owner"), state, c.QueryParam("after"), limit)
+}
+
+// retryBody is the body of POST /failed/retry.
+type retryBody struct {
+	Owner string `json:"owner,omitempty"`
+	After string `json:"after,omitempty"`
+	Limit int    `json:"limit,omitempty"`
+}
+
+// retryFailed retries what has failed, one page at a time.
+func (s *Service) retryFailed(c echo.Context) error {
+	var b retryBody
+	if err := serve.Decode(c, &b); err != nil {
+		return err
+	}
+	r, err := s.store.RetryFailed(c.Request().Context(), b.Owner, b.After, b.Limit)
+	return reply(c, http.StatusOK, r, err)
 }
 
 func (s *Service) list(c echo.Context) error {

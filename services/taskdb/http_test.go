@@ -109,7 +109,7 @@ func TestBadRequests(t *testing.T) {
 		c.call("POST", path, `{"id":"`+strings.Repeat("x", 1<<20)+`"}`, 413)
 	}
 	c.call("GET", "/tasks/"+taskdbtest.ID(2), "", 404)
-	c.call("DELETE", "/tasks/"+taskdbtest.ID(1), "", 405)
+	c.call("PATCH", "/tasks/"+taskdbtest.ID(1), "", 405)
 }
 
 // roundTrip is an http.RoundTripper made of a function.

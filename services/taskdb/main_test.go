@@ -41,3 +41,9 @@ func TestClientOverMemory(t *testing.T) {
 		return taskdb.NewClient(base, hc)
 	})
 }
+
+func TestANewcomerDoesNotWaitForABacklog(t *testing.T) {
+	s := taskdb.NewMemory(taskdbtest.Config(), taskdb.MemoryDeps{})
+	taskdbtest.FillOwned(t, s, 50_000, func(uint64) string { return taskdbtest.Backlog })
+	taskdbtest.Fair(t, s)
+}

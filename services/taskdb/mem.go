@@ -12,9 +12,6 @@ import (
 // maxExpire bounds the leases that one Expire ends.
 const maxExpire = 1000
 
-// maxDue bounds the tasks back from a backoff that one claim looks at.
-const maxDue = 256
-
 // MemoryDeps is what a [Memory] works with.
 type MemoryDeps struct {
 	// Events hears of every change; nil for nobody.
@@ -29,15 +26,45 @@ type Memory struct {
 	cfg  Config
 	deps MemoryDeps
 
-	mu     sync.Mutex
-	tasks  map[string]Task
-	states map[State]*sorted // by ID
-	queued sorted            // NotStarted, by creation
-	ready  sorted            // those of them without NotBefore, by creation
-	paused sorted            // those of them with NotBefore, by it
-	leases sorted            // InProgress, by the end of the lease
-	silent Silences
+	mu      sync.Mutex
+	tasks   map[string]Task
+	keys    map[string]string // IDs, by idempotency key
+	turns   map[string]int64  // of the tasks, by ID; see [Leases].Claim
+	states  map[State]*sorted
+	owned   map[ownedState]*sorted
+	queued  sorted            // NotStarted but not scheduled, by creation
+	lines   map[Lane]*line    // NotStarted, without NotBefore
+	last    map[queue]*sorted // NotStarted, by turn, the last one first
+	paused  sorted            // NotStarted, by NotBefore
+	plans   sorted            // those scheduled, which have no turn yet, by NotBefore
+	ended   map[State]*sorted // by Updated; those at their end count
+	expires sorted            // with Expires, by it
+	leases  sorted            // InProgress, by the end of the lease
+	lanes   Lanes
+	silent  Silences
 }
+
+// line is what can be claimed of a lane, by turn, then by creation, and the turn
+// that was claimed last.
+type line struct {
+	sorted
+	served int64
+}
+
+// queue is one owner's in a lane.
+type queue struct {
+	lane  Lane
+	owner string
+}
+
+// ownedState is a state of one owner's tasks.
+type ownedState struct {
+	owner string
+	state State
+}
+
+// unplaced is the turn of a task that is scheduled.
+const unplaced = -1
 
 var _ Store = (*Memory)(nil)
 
@@ -46,9 +73,12 @@ func NewMemory(cfg Config, deps MemoryDeps) *Memory {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	m := &Memory{cfg: cfg, deps: deps, tasks: map[string]Task{}, states: map[State]*sorted{}}
+	m := &Memory{
+		cfg: cfg, deps: deps, tasks: map[string]Task{}, keys: map[string]string{}, ended: map[State]*sorted{}, turns: map[string]int64{}, states: map[State]*sorted{},
+		owned: map[ownedState]*sorted{}, lines: map[Lane]*line{Interactive: {}, Batch: {}}, last: map[queue]*sorted{},
+	}
 	for _, s := range States() {
-		m.states[s] = &sorted{}
+		m.states[s], m.ended[s] = &sorted{}, &sorted{}
 	}
 	return m
 }
@@ -62,27 +92,82 @@ func Stamp(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() }
 // places gives the orders that a task stands in, and where.
 func (m *Memory) places(t Task, visit func(*sorted, key)) {
 	visit(m.states[t.State], key{id: t.ID})
+	visit(m.ended[t.State], key{n: t.Updated.UnixMicro(), id: t.ID})
+	if !t.Expires.IsZero() {
+		visit(&m.expires, key{n: t.Expires.UnixMicro(), id: t.ID})
+	}
+	if t.Owner != "" {
+		visit(setOf(m.owned, ownedState{t.Owner, t.State}), key{id: t.ID})
+	}
 	switch t.State {
 	case NotStarted:
-		visit(&m.queued, key{t.Created.UnixMicro(), t.ID})
-		if t.NotBefore.IsZero() {
-			visit(&m.ready, key{t.Created.UnixMicro(), t.ID})
-		} else {
-			visit(&m.paused, key{t.NotBefore.UnixMicro(), t.ID})
-		}
+		m.placesWaiting(t, visit)
 	case InProgress:
-		visit(&m.leases, key{t.LeaseUntil.UnixMicro(), t.ID})
+		visit(&m.leases, key{n: t.LeaseUntil.UnixMicro(), id: t.ID})
 	case Finished, Failed, Cancelled:
 	}
 }
 
-// put replaces a task in all orders.
+func (m *Memory) placesWaiting(t Task, visit func(*sorted, key)) {
+	turn, created, due := m.turns[t.ID], t.Created.UnixMicro(), key{n: t.NotBefore.UnixMicro(), id: t.ID}
+	if turn == unplaced {
+		visit(&m.plans, due)
+		return
+	}
+	visit(&m.queued, key{n: created, id: t.ID})
+	if t.Owner != "" {
+		visit(setOf(m.last, queue{t.Lane, t.Owner}), key{n: -turn, id: t.ID})
+	}
+	if t.NotBefore.IsZero() {
+		visit(&m.lines[t.Lane].sorted, key{n: turn, m: created, id: t.ID})
+	} else {
+		visit(&m.paused, due)
+	}
+}
+
+// setOf gives the set of a key, which it makes where there is none.
+func setOf[K comparable](all map[K]*sorted, k K) *sorted {
+	if all[k] == nil {
+		all[k] = &sorted{}
+	}
+	return all[k]
+}
+
+// put replaces a task in all orders, and gives it a turn where it needs one.
 func (m *Memory) put(t Task) {
-	if old, ok := m.tasks[t.ID]; ok {
+	old, ok := m.tasks[t.ID]
+	if ok {
 		m.places(old, (*sorted).remove)
+	}
+	scheduled := !ok && !t.NotBefore.IsZero()
+	switch {
+	case scheduled:
+		m.turns[t.ID] = unplaced
+	case !ok, t.Again(old.State), m.turns[t.ID] == unplaced && t.NotBefore.IsZero() && t.State == NotStarted:
+		m.turns[t.ID] = m.turn(t)
 	}
 	m.tasks[t.ID] = t
 	m.places(t, (*sorted).add)
+}
+
+// turn gives the next turn of a task's owner; the task stands in no order.
+func (m *Memory) turn(t Task) int64 {
+	served := m.lines[t.Lane].served
+	if t.Owner == "" {
+		return served
+	}
+	if k, ok := setOf(m.last, queue{t.Lane, t.Owner}).first(); ok {
+		return max(served, -k.n) + 1
+	}
+	return served + 1
+}
+
+// drop takes a task out of all orders.
+func (m *Memory) drop(t Task) {
+	m.places(t, (*sorted).remove)
+	delete(m.tasks, t.ID)
+	delete(m.turns, t.ID)
+	delete(m.keys, t.IdempotencyKey)
 }
 
 // publish tells of changes, after the lock is given back.

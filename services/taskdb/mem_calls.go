@@ -1,7 +1,9 @@
 package taskdb
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 )
@@ -15,19 +17,36 @@ func (m *Memory) Create(ctx context.Context, n NewTask) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	m.mu.Lock()
-	if old, ok := m.tasks[n.ID]; ok {
-		m.mu.Unlock()
-		if !n.SameAs(old) {
-			return Task{}, Clash(old)
-		}
-		return clone(old), nil
+	t, isNew, err := m.create(n)
+	if err != nil {
+		return Task{}, err
 	}
-	t := Created(n, m.now())
-	m.put(t)
-	m.mu.Unlock()
-	m.publish(t)
+	if isNew {
+		m.publish(t)
+	}
 	return clone(t), nil
+}
+
+func (m *Memory) create(n NewTask) (_ Task, isNew bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, ok := m.tasks[n.ID]
+	if !ok && n.IdempotencyKey != "" {
+		old, ok = m.tasks[m.keys[n.IdempotencyKey]]
+	}
+	if ok {
+		old, err = n.Answer(old)
+		return old, false, err
+	}
+	t, err := Created(n, m.now())
+	if err != nil {
+		return Task{}, false, err
+	}
+	m.put(t)
+	if t.IdempotencyKey != "" {
+		m.keys[t.IdempotencyKey] = t.ID
+	}
+	return t, true, nil
 }
 
 // Get implements [Tasks].
@@ -46,28 +65,7 @@ func (m *Memory) Get(ctx context.Context, id string) (Task, error) {
 
 // List implements [Tasks].
 func (m *Memory) List(ctx context.Context, state State, after string, limit int) (Page, error) {
-	limit, err := CheckList(state, limit)
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		return Page{}, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	p := Page{Tasks: []Task{}}
-	m.states[state].from(key{id: after}, func(k key) bool {
-		switch {
-		case k.id == after:
-			return true
-		case len(p.Tasks) == limit:
-			p.Next = p.Tasks[limit-1].ID
-			return false
-		}
-		p.Tasks = append(p.Tasks, clone(m.tasks[k.id]))
-		return true
-	})
-	return p, nil
+	return m.ListOwned(ctx, "", state, after, limit)
 }
 
 // Stats implements [Tasks].
@@ -105,7 +103,8 @@ func (m *Memory) Claim(ctx context.Context, c Claim) ([]Task, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	tasks, err := m.take(c)
+	tasks, woken, err := m.take(c)
+	m.publish(woken...)
 	m.publish(tasks...)
 	for i := range tasks {
 		tasks[i] = clone(tasks[i])
@@ -113,43 +112,63 @@ func (m *Memory) Claim(ctx context.Context, c Claim) ([]Task, error) {
 	return tasks, err
 }
 
-func (m *Memory) take(c Claim) ([]Task, error) {
+func (m *Memory) take(c Claim) (tasks, woken []Task, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	if err := m.silent.Check(c, now); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var candidates []key
-	m.ready.from(key{}, func(k key) bool {
-		if !c.Leaves(m.tasks[k.id].Needs) {
-			candidates = append(candidates, k)
-		}
-		return len(candidates) < c.Max
+	woken = m.wake(now)
+	tasks = m.takeFrom([]Task{}, Batch, c, m.lanes.Batch(c.Max), now)
+	batch := len(tasks)
+	tasks = m.takeFrom(tasks, Interactive, c, c.Max, now)
+	interactive := len(tasks) - batch
+	tasks = m.takeFrom(tasks, Batch, c, c.Max, now)
+	m.lanes.Took(interactive, len(tasks)-interactive)
+	slices.SortFunc(tasks, func(a, b Task) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
-	due := 0
-	m.paused.from(key{}, func(k key) bool {
-		if k.n > now.UnixMicro() || due == maxDue {
-			return false
+	return tasks, woken, nil
+}
+
+// takeFrom claims what a lane has, until there are most tasks.
+func (m *Memory) takeFrom(tasks []Task, lane Lane, c Claim, most int, now time.Time) []Task {
+	line := m.lines[lane]
+	var keys []key
+	line.from(key{n: math.MinInt64}, func(k key) bool {
+		if len(tasks)+len(keys) < most && !c.Leaves(m.tasks[k.id].Needs) {
+			keys = append(keys, k)
 		}
-		if c.Leaves(m.tasks[k.id].Needs) {
-			return true
-		}
-		due++
-		candidates = append(candidates, key{m.tasks[k.id].Created.UnixMicro(), k.id})
-		return true
+		return len(tasks)+len(keys) < most
 	})
-	slices.SortFunc(candidates, key.compare)
-	tasks := make([]Task, 0, min(c.Max, len(candidates)))
-	for _, k := range candidates[:min(c.Max, len(candidates))] {
+	for _, k := range keys {
 		t, err := m.cfg.Claimed(m.tasks[k.id], c.Worker, now)
 		if err != nil {
-			return tasks, err
+			panic(err) // what stands in a line waits
 		}
 		m.put(t)
+		line.served = max(line.served, k.n)
 		tasks = append(tasks, t)
 	}
-	return tasks, nil
+	return tasks
+}
+
+// wake ends the pauses and schedules that are over.
+func (m *Memory) wake(now time.Time) (woken []Task) {
+	for _, order := range []*sorted{&m.paused, &m.plans} {
+		for range MaxWake {
+			k, ok := order.first()
+			if !ok || k.n > now.UnixMicro() {
+				break
+			}
+			t := m.tasks[k.id]
+			t.NotBefore = time.Time{}
+			m.put(t)
+			woken = append(woken, t)
+		}
+	}
+	return woken
 }
 
 // Renew implements [Leases].
@@ -182,7 +201,7 @@ func (m *Memory) Fail(ctx context.Context, id string, f Failure) (Task, error) {
 // Release implements [Leases].
 func (m *Memory) Release(ctx context.Context, l Lease) error {
 	_, err := m.change(ctx, l.ID, func(t Task, now time.Time) (Task, bool, error) {
-		t, err := Released(t, l.Attempt, now)
+		t, err := m.cfg.Released(t, l, now)
 		return t, err == nil, err
 	})
 	return err
@@ -193,15 +212,16 @@ func (m *Memory) Expire(ctx context.Context) (Expiry, error) {
 	if err := ctx.Err(); err != nil {
 		return Expiry{}, err
 	}
-	e, err := m.expire()
+	e, woken, err := m.expire()
 	m.publish(e.Tasks...)
+	m.publish(woken...)
 	for i := range e.Tasks {
 		e.Tasks[i] = clone(e.Tasks[i])
 	}
 	return e, err
 }
 
-func (m *Memory) expire() (Expiry, error) {
+func (m *Memory) expire() (_ Expiry, woken []Task, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, tasks := m.now(), []Task{}
@@ -214,16 +234,19 @@ func (m *Memory) expire() (Expiry, error) {
 		m.silent.Note(m.tasks[k.id].Worker, now)
 		t, err := m.cfg.Expired(m.tasks[k.id], now)
 		if err != nil {
-			return Expiry{Tasks: tasks}, err
+			return Expiry{Tasks: tasks}, nil, err
 		}
 		m.put(t)
 		tasks = append(tasks, t)
 	}
-	var end time.Time
-	if k, ok := m.leases.first(); ok {
-		end = time.UnixMicro(k.n)
+	woken = m.wake(now)
+	var ends []time.Time
+	for _, order := range []*sorted{&m.leases, &m.paused, &m.plans} {
+		if k, ok := order.first(); ok {
+			ends = append(ends, time.UnixMicro(k.n))
+		}
 	}
-	return Expiry{Tasks: tasks, NextMillis: m.cfg.NextExpiry(end, now)}, nil
+	return Expiry{Tasks: tasks, NextMillis: m.cfg.NextExpiry(now, ends...)}, woken, nil
 }
 
 // shorten takes back what a clock that was set back has made of leases and pauses.

@@ -29,6 +29,7 @@ type Recorder interface {
 	// Record carries out 1 to [MaxRecords] writes, each as [Tasks].Create or
 	// [Leases].Finish would, and gives the outcome of each in their order: nil for
 	// one that is durable, or its own error, which says nothing about the others.
+	// That of a create which repeats another task's upload is one of [Repeated].
 	// They are carried out in no promised order. All may be repeated.
 	Record(ctx context.Context, all ...Record) []error
 }
@@ -56,7 +57,10 @@ func (r recorder) Record(ctx context.Context, all ...Record) []error {
 func (r recorder) one(ctx context.Context, rec Record) (err error) {
 	switch {
 	case rec.Create != nil && rec.Finish == nil:
-		_, err = r.store.Create(ctx, *rec.Create)
+		var t Task
+		if t, err = r.store.Create(ctx, *rec.Create); err == nil {
+			err = repeated(*rec.Create, t)
+		}
 	case rec.Finish != nil && rec.Create == nil:
 		_, err = r.store.Finish(ctx, rec.Finish.ID, rec.Finish.Result)
 	default:

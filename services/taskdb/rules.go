@@ -20,12 +20,32 @@ import (
 
 // SameAs reports whether a task is what n, made canonical, would record.
 func (n NewTask) SameAs(t Task) bool {
-	return n.ID == t.ID && n.Original == t.Original && bytes.Equal(n.Pipeline, t.Pipeline)
+	return n.ID == t.ID && n.Original == t.Original && bytes.Equal(n.Pipeline, t.Pipeline) && n.Lane == t.Lane && n.Owner == t.Owner
 }
 
-// Created is the task that n, made canonical, records.
-func Created(n NewTask, now time.Time) Task {
-	return Task{ID: n.ID, State: NotStarted, Pipeline: n.Pipeline, Original: n.Original, Needs: n.Needs, Created: now, Updated: now}
+// Created is the task that n, made canonical, records. Too far ahead is fault.Invalid.
+func Created(n NewTask, now time.Time) (Task, error) {
+	due, err := n.Due(now)
+	t := Task{
+		ID: n.ID, State: NotStarted, Pipeline: n.Pipeline, Original: n.Original, Needs: n.Needs,
+		Lane: n.Lane, Owner: n.Owner, NotBefore: due, Created: now, Updated: now,
+		IdempotencyKey: n.IdempotencyKey, Expires: n.expires(now), Dedupe: n.Dedupe,
+	}
+	if n.Result != nil {
+		t.State, t.Attempt, t.Progress, t.Result = Finished, n.Result.Attempt, 1, n.Result
+	}
+	return t, err
+}
+
+// Due reports whether the task waits for a time that has come.
+func (t Task) Due(now time.Time) bool {
+	return t.State == NotStarted && !t.NotBefore.IsZero() && !t.NotBefore.After(now)
+}
+
+// Again reports whether a move from a state makes the task wait as if it were new:
+// then it gets a turn anew.
+func (t Task) Again(from State) bool {
+	return t.State == NotStarted && (from == Failed || from == Cancelled)
 }
 
 // Holds reports whether the attempt holds the task's lease.
@@ -98,12 +118,14 @@ func (c Config) GivenUp(t Task, f Failure, now time.Time) (_ Task, changed bool,
 	return t, err == nil, err
 }
 
-// NextExpiry is Expiry.NextMillis when the first lease that is held ends at end,
-// zero for none.
-func (c Config) NextExpiry(end, now time.Time) int64 {
+// NextExpiry is Expiry.NextMillis when the first lease, pause and schedule end at
+// ends, zero for none.
+func (c Config) NextExpiry(now time.Time, ends ...time.Time) int64 {
 	left := c.Lease
-	if !end.IsZero() {
-		left = min(left, end.Sub(now))
+	for _, end := range ends {
+		if !end.IsZero() {
+			left = min(left, end.Sub(now))
+		}
 	}
 	return max(0, (left + time.Millisecond - 1).Milliseconds())
 }
@@ -141,11 +163,15 @@ func (c Config) failed(t Task, f Failure, now time.Time) (Task, error) {
 }
 
 // Released is the task given back by the attempt that holds it.
-func Released(t Task, attempt int, now time.Time) (Task, error) {
-	if !t.Holds(attempt) {
-		return t, LeaseLost(t, attempt)
+func (c Config) Released(t Task, l Lease, now time.Time) (Task, error) {
+	if !t.Holds(l.Attempt) {
+		return t, LeaseLost(t, l.Attempt)
 	}
-	return t.moved(NotStarted, now)
+	t, err := t.moved(NotStarted, now)
+	if pause := c.pause(l); err == nil && pause > 0 {
+		t.NotBefore = now.Add(pause)
+	}
+	return t, err
 }
 
 // Stopped is the task cancelled.
@@ -155,6 +181,16 @@ func Stopped(t Task, now time.Time) (_ Task, changed bool, err error) {
 	}
 	t, err = t.moved(Cancelled, now)
 	return t, err == nil, err
+}
+
+// Removing is what becomes of a task that is removed: Cancelled, unless it is at
+// its end already. told reports whether that is news.
+func Removing(t Task, now time.Time) (_ Task, told bool) {
+	stopped, told, err := Stopped(t, now)
+	if err != nil {
+		return t, false
+	}
+	return stopped, told
 }
 
 // Retried is the task as good as new, but for its attempts and its history. One
@@ -206,6 +242,9 @@ func EventOf(t Task) events.Event {
 	e := events.Event{Kind: kind, TaskID: t.ID, State: string(t.State)}
 	if kind == events.Queued {
 		e.Needs = t.Needs
+		if pause := t.NotBefore.Sub(t.Updated); !t.NotBefore.IsZero() && pause > 0 {
+			e.InMillis = (pause + time.Millisecond - 1).Milliseconds()
+		}
 	}
 	if kind == events.Ended {
 		if data, err := json.Marshal(t); err == nil && len(data) <= maxEventTask {

@@ -6,14 +6,14 @@ import (
 	"math/rand/v2"
 )
 
-// key is a place in an order: by number, then by ID.
+// key is a place in an order: by two numbers, then by ID.
 type key struct {
-	n  int64
-	id string
+	n, m int64
+	id   string
 }
 
 func (k key) compare(o key) int {
-	return cmp.Or(cmp.Compare(k.n, o.n), cmp.Compare(k.id, o.id))
+	return cmp.Or(cmp.Compare(k.n, o.n), cmp.Compare(k.m, o.m), cmp.Compare(k.id, o.id))
 }
 
 // sorted is a set of keys in rising order, as a skip list: every operation costs

@@ -30,7 +30,10 @@ type Task struct {
 	Original Blob            `json:"original"`
 	// Needs is what carrying it out needs of a worker, as bits of which taskdb knows
 	// no meaning; see [Claim].
-	Needs   uint64    `json:"needs,omitempty"`
+	Needs uint64 `json:"needs,omitempty"`
+	// Lane is where it waits, and Owner whose it is; see [Leases].Claim.
+	Lane    Lane      `json:"lane,omitempty"`
+	Owner   string    `json:"owner,omitempty"`
 	Created time.Time `json:"created"`
 	// Updated is when the state last changed.
 	Updated time.Time `json:"updated"`
@@ -46,7 +49,9 @@ type Task struct {
 	Worker string `json:"worker,omitempty"`
 	// LeaseUntil is when the lease ends, by taskdb's clock; zero without a lease.
 	LeaseUntil time.Time `json:"leaseUntil,omitzero"`
-	// NotBefore delays the next claim (backoff after a retryable failure).
+	// NotBefore delays the next claim: to when the task is scheduled for, or by the
+	// backoff after a retryable failure. It is zero once Claim or Expire found that it
+	// has come.
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	// Progress is the share of work done, 0 to 1, as the worker last said.
 	Progress float64 `json:"progress"`
@@ -55,6 +60,13 @@ type Task struct {
 	// Failures are the attempts that went wrong, oldest first, at most the
 	// newest MaxFailures.
 	Failures []Failure `json:"failures,omitempty"`
+	// IdempotencyKey is that of NewTask; no other task has it.
+	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+	// Expires is when the task is removed, whatever its state, by taskdb's clock; zero
+	// for never.
+	Expires time.Time `json:"expires,omitzero"`
+	// Dedupe is that of NewTask.
+	Dedupe bool `json:"dedupe,omitempty"`
 }
 
 // MaxFailures is how many failures a task keeps.
@@ -79,13 +91,16 @@ type Rendition struct {
 
 // Result is what the attempt that finished a task made.
 type Result struct {
-	Attempt    int         `json:"attempt"`
-	Worker     string      `json:"worker"`
-	Engine     string      `json:"engine,omitempty"`
-	Width      int         `json:"width"`  // of the original, as stored
-	Height     int         `json:"height"` // of the original, as stored
-	Format     string      `json:"format"` // of the original
-	Renditions []Rendition `json:"renditions"`
+	Attempt int    `json:"attempt"`
+	Worker  string `json:"worker"`
+	Engine  string `json:"engine,omitempty"`
+	// EngineVersion changes with whatever may make another picture of the same image;
+	// "" if that is not known.
+	EngineVersion string      `json:"engineVersion,omitempty"`
+	Width         int         `json:"width"`  // of the original, as stored
+	Height        int         `json:"height"` // of the original, as stored
+	Format        string      `json:"format"` // of the original
+	Renditions    []Rendition `json:"renditions"`
 	// Facts are what else was asked to be told of the original; nil for nothing.
 	Facts *Facts `json:"facts,omitempty"`
 }
@@ -134,7 +149,38 @@ type NewTask struct {
 	Original Blob            `json:"original"`
 	// Needs is that of the task, below 2^53.
 	Needs uint64 `json:"needs,omitempty"`
+	Lane  Lane   `json:"lane,omitempty"`
+	// Owner is an opaque name of who brings it, at most MaxOwner bytes; "" for nobody.
+	Owner string `json:"owner,omitempty"`
+	// NotBefore schedules the task for a time, by taskdb's clock, and DelayMillis for
+	// so many milliseconds from its creation, both at most MaxAhead ahead. At most one
+	// of the two is given; what has come already is at once. A repeat of the creation
+	// does not change it.
+	NotBefore   time.Time `json:"notBefore,omitzero"`
+	DelayMillis int64     `json:"delayMillis,omitempty"`
+	// IdempotencyKey is by what a repeat of the same upload under another ID is
+	// known, 1 to 255 bytes of text, or "" for never. It counts as long as the task
+	// is there.
+	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+	// Expires is when the task is to be removed, and KeepMillis how long after its
+	// creation, in milliseconds, at most MaxKeep; both by taskdb's clock. At most one of
+	// the two is given. A repeat of the creation does not change it.
+	Expires    time.Time `json:"expires,omitzero"`
+	KeepMillis int64     `json:"keepMillis,omitempty"`
+	// Dedupe says that the task may be found by [Twins], and so that its result may
+	// serve others.
+	Dedupe bool `json:"dedupe,omitempty"`
+	// Result, if not nil, makes the task Finished from the beginning, by an attempt 1
+	// that nobody claimed: a twin's result was copied. Only a task with Dedupe that is not
+	// scheduled may have one.
+	Result *Result `json:"result,omitempty"`
 }
+
+// MaxAhead is how far ahead a task can be scheduled.
+const MaxAhead = 365 * 24 * time.Hour
+
+// MaxOwner bounds the name of an owner, in bytes.
+const MaxOwner = 64
 
 // Claim asks for work.
 type Claim struct {
@@ -167,6 +213,9 @@ const MaxClaim = 64
 type Lease struct {
 	ID      string `json:"id"`
 	Attempt int    `json:"attempt"`
+	// PauseMillis is how long the task is not to be claimed after a Release, in
+	// milliseconds, at most the longest backoff; other calls take no notice.
+	PauseMillis int64 `json:"pauseMillis,omitempty"`
 }
 
 // Page is one page of a list, in rising order of ID.
@@ -182,7 +231,8 @@ const MaxPage = 1000
 // Stats counts the tasks by state.
 type Stats struct {
 	States map[State]int64 `json:"states"`
-	// OldestWaiting is the creation time of the oldest NotStarted task; zero for none.
+	// OldestWaiting is the creation time of the oldest NotStarted task that is not
+	// scheduled for later; zero for none.
 	OldestWaiting time.Time `json:"oldestWaiting,omitzero"`
 }
 
@@ -194,6 +244,9 @@ type Tasks interface {
 	// Create records a NotStarted task durably. A malformed ID, pipeline or blob is
 	// fault.Invalid. An ID that exists with the same content returns that task and
 	// changes nothing, so a repeat is safe; with other content it is fault.Conflict.
+	// If another task has the same IdempotencyKey, nothing is recorded: that task,
+	// with its own ID, is returned if its original's bytes and its pipeline are the
+	// same, and else it is fault.Unprocessable.
 	Create(ctx context.Context, t NewTask) (Task, error)
 	// Get gives the task, or fault.NotFound.
 	Get(ctx context.Context, id string) (Task, error)
@@ -208,7 +261,7 @@ type Tasks interface {
 	// fault.Conflict with the state. Unknown: fault.NotFound.
 	Cancel(ctx context.Context, id string) (Task, error)
 	// Retry makes a Failed or Cancelled task NotStarted again, with all tries
-	// before it. NotStarted already: no change. InProgress or Finished:
+	// before it, and at the end of its owner's queue. NotStarted already: no change. InProgress or Finished:
 	// fault.Conflict. Unknown: fault.NotFound.
 	Retry(ctx context.Context, id string) (Task, error)
 	// Stats counts tasks by state.
@@ -221,11 +274,26 @@ type Tasks interface {
 // task's state, or fault.NotFound for an unknown task. A lease that has run out
 // but was neither expired nor claimed again still holds.
 type Leases interface {
-	// Claim takes up to c.Max NotStarted tasks whose NotBefore has come, oldest
-	// first, but for those that it leaves to others, in one atomic statement: InProgress, Attempt+1, a lease of the
-	// configured length. No work is an empty slice and no error. A claim for a call
-	// that the worker made before its last lease ran out is fault.Conflict, since
-	// the worker may be stopped and only its connection alive; it has to ask again.
+	// Claim takes up to c.Max NotStarted tasks whose NotBefore has come, but for those
+	// that it leaves to others, atomically: InProgress, Attempt+1, a lease of the
+	// configured length. It gives them oldest first. No work is an empty slice and no
+	// error. A claim for a call that the worker made before its last lease ran out is
+	// fault.Conflict, since the worker may be stopped and only its connection alive; it
+	// has to ask again.
+	//
+	// Which it takes: those of the lane Interactive before those of Batch; but while
+	// both have some, of BatchShare tasks that a taskdb process hands out one is of
+	// Batch. Within a lane the owners take turns, one task each, and within an owner
+	// the oldest goes first. A task gets its turn when it is created, retried, or its
+	// schedule has come: behind its owner's others, but never before the one that was
+	// claimed last, so that nobody can save up turns, nor pays for turns had before. It
+	// keeps its turn when it comes back (released, expired, failed but tried again) and
+	// so goes before those who have not been served. A task without an owner is an owner
+	// by itself, so that where nobody has a name the oldest goes first.
+	//
+	// Several processes that share a database give turns without waiting for each
+	// other: an owner who creates tasks through n of their connections at the same
+	// moment can get up to n of them into one turn.
 	Claim(ctx context.Context, c Claim) ([]Task, error)
 	// Renew extends the lease to its full length from now and records progress
 	// (0 to 1). It gives the new end.
@@ -238,11 +306,13 @@ type Leases interface {
 	// otherwise NotStarted, not before a backoff. A repeat by the same attempt
 	// returns the task and changes nothing.
 	Fail(ctx context.Context, id string, f Failure) (Task, error)
-	// Release gives the task back unharmed: NotStarted at once, no try used up.
+	// Release gives the task back unharmed: NotStarted at once, no try used up, and to
+	// be claimed after l.PauseMillis.
 	Release(ctx context.Context, l Lease) error
 	// Expire ends every lease that has run out, up to 1000 at once, as a Failure
-	// with Died set and retryable, and returns the tasks it changed, and when it is
-	// worth calling again. A task that is
+	// with Died set and retryable, and returns the tasks whose leases it ended, and when
+	// it is worth calling again. It also ends the pauses and schedules that are over, up
+	// to MaxWake of each, of which the events tell: they can be claimed. A task that is
 	// tried again can be claimed at once: its lease was wait enough. A lease or a
 	// pause that ends later than one that begins now (the clock was set back, or a
 	// setting was) is shortened to that, so that nobody waits for a clock.
@@ -253,15 +323,43 @@ type Leases interface {
 type Expiry struct {
 	// Tasks are those whose leases it ended, as they are now.
 	Tasks []Task `json:"tasks"`
-	// NextMillis is how long it takes until the next lease can run out, in whole
-	// milliseconds, rounded up: the first that is held now, but no longer than a
-	// lease that begins in this moment. 0 says that more have run out already, or
-	// that this taskdb does not tell.
+	// NextMillis is how long it takes until the next lease can run out, or the next
+	// pause or schedule is over, in whole milliseconds, rounded up: the first of those
+	// that there are now, but no longer than a lease that begins in this moment. 0 says
+	// that more are over already, or that this taskdb does not tell.
 	NextMillis int64 `json:"nextMillis,omitempty"`
+}
+
+// MaxWake bounds the pauses, and the schedules, that one call ends.
+const MaxWake = 256
+
+// Owners is the side of those who look after the tasks of one owner, or, with
+// the owner "", of all.
+type Owners interface {
+	// ListOwned is List for the tasks of one owner. Its cost does not depend on how
+	// many tasks others have.
+	ListOwned(ctx context.Context, owner string, state State, after string, limit int) (Page, error)
+	// RetryFailed does what Retry does to the owner's Failed tasks with IDs above
+	// after, at most limit (0: 100, at most MaxPage), all of them or, with an error,
+	// none. Whoever goes on with Next until it is empty has retried every task that was
+	// Failed all the while, each once, however often it fails again. A repeat finds what
+	// is still Failed, so it is safe. A limit out of range is fault.Invalid.
+	RetryFailed(ctx context.Context, owner, after string, limit int) (Retries, error)
+}
+
+// Retries is what one RetryFailed did.
+type Retries struct {
+	// Retried is how many tasks it changed.
+	Retried int `json:"retried"`
+	// Next is the cursor to go on from, empty when there is nothing more.
+	Next string `json:"next,omitempty"`
 }
 
 // Store is all of taskdb.
 type Store interface {
 	Tasks
 	Leases
+	Owners
+	Removals
+	Twins
 }

@@ -45,7 +45,7 @@ func (m Moves) Fail(ctx context.Context, id string, f taskdb.Failure) (taskdb.Ta
 // Release implements [taskdb.Leases].
 func (m Moves) Release(ctx context.Context, l taskdb.Lease) error {
 	_, err := m.Change(ctx, l.ID, func(t taskdb.Task, now time.Time) (taskdb.Task, bool, error) {
-		t, err := taskdb.Released(t, l.Attempt, now)
+		t, err := m.Config.Released(t, l, now)
 		return t, err == nil, err
 	})
 	return err

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"imagemill/internal/comeback"
 	"imagemill/internal/fault"
 )
 
@@ -37,6 +38,7 @@ type Queue[T any] struct {
 	mu      sync.RWMutex // guards closed against the closing of waiting
 	closed  bool
 	waiting chan *Write[T]
+	line    comeback.Line
 }
 
 // NewQueue makes a queue of at most size writes.
@@ -58,7 +60,8 @@ func (q *Queue[T]) Do(ctx context.Context, do T) error {
 }
 
 // Put queues a write for which nobody waits here. A full queue is
-// fault.Overloaded, a closed one fault.Unavailable.
+// fault.Overloaded, with how long it takes to empty at the rate of late; a closed
+// one is fault.Unavailable.
 func (q *Queue[T]) Put(w *Write[T]) error {
 	if err := w.Ctx.Err(); err != nil {
 		return err
@@ -72,7 +75,7 @@ func (q *Queue[T]) Put(w *Write[T]) error {
 	case q.waiting <- w:
 		return nil
 	default:
-		return fault.Newf(fault.Overloaded, "more than %d writes wait for the task database", cap(q.waiting)).WithRetryAfter(time.Second)
+		return fault.Newf(fault.Overloaded, "more than %d writes wait for the task database", cap(q.waiting)).WithRetryAfter(q.line.Wait(int64(len(q.waiting)), time.Now()))
 	}
 }
 
@@ -98,6 +101,7 @@ func (q *Queue[T]) Serve(commit func([]*Write[T])) {
 			}
 		}
 		commit(batch)
+		q.line.Through(len(batch), time.Now())
 	}
 }
 

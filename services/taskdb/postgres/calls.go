@@ -18,6 +18,9 @@ func (s *Store) Create(ctx context.Context, n taskdb.NewTask) (taskdb.Task, erro
 	if err != nil {
 		return taskdb.Task{}, err
 	}
+	if _, err := n.Due(s.now()); err != nil {
+		return taskdb.Task{}, err
+	}
 	o := &op{create: &n}
 	if err := s.do(ctx, o); err != nil {
 		return taskdb.Task{}, fmt.Errorf("create task: %w", err)
@@ -86,19 +89,6 @@ func (s *Store) Get(ctx context.Context, id string) (taskdb.Task, error) {
 		return taskdb.Task{}, taskdb.NotFound(id)
 	}
 	return tasks[0], nil
-}
-
-// List implements [taskdb.Tasks].
-func (s *Store) List(ctx context.Context, state taskdb.State, after string, limit int) (taskdb.Page, error) {
-	limit, err := taskdb.CheckList(state, limit)
-	if err != nil {
-		return taskdb.Page{}, err
-	}
-	tasks, err := s.tasks(ctx, sqlList, string(state), text(after), limit+1)
-	if err != nil {
-		return taskdb.Page{}, fmt.Errorf("list %s: %w", state, err)
-	}
-	return backend.PageOf(tasks, limit), nil
 }
 
 // text makes of a cursor what PostgreSQL takes, with the same IDs above it: no ID

@@ -38,6 +38,9 @@ func weatherOf(err error) weather {
 	if _, refused := errors.AsType[*refusal](err); refused {
 		return away
 	}
+	if _, is := errors.AsType[vanished](err); is {
+		return crossed
+	}
 	var pe *pgconn.PgError
 	if !errors.As(err, &pe) {
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -84,6 +87,12 @@ func failure(err error) error {
 	}
 	return fault.Wrap(fault.Internal, "the task database cannot do this", err)
 }
+
+// vanished is a task that was there when its creation was repeated, and deleted
+// before it could be read.
+type vanished struct{ id string }
+
+func (v vanished) Error() string { return "task " + v.id + " is being deleted" }
 
 // doubt is the failure of a transaction whose commit was sent: it may have happened.
 type doubt struct{ error }

@@ -42,6 +42,7 @@ type Store struct {
 	writer *pgxpool.Pool
 	reader *pgxpool.Pool
 	claims claims
+	lanes  taskdb.Lanes
 	queue  *backend.Queue[*op]
 	link   link
 	warned sync.Once

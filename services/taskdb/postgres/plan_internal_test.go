@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"imagemill/services/taskdb"
 	"imagemill/services/taskdb/postgres/postgrestest"
 )
 
@@ -21,12 +22,16 @@ import (
 func statements() map[string][]string {
 	c := claimStatements()
 	return map[string][]string{
-		sqlGet: {"tasks_pkey"}, sqlLock: {"tasks_pkey"}, sqlList: {"tasks_state"}, sqlSave: {"tasks_pkey"},
-		sqlExpired: {"tasks_leases"}, sqlFirstLease: {"tasks_leases"},
+		sqlGet: {"tasks_pkey"}, sqlLock: {"tasks_pkey"}, sqlList: {"tasks_state"}, sqlSave: {"tasks_pkey"}, sqlDelete: {"tasks_pkey"},
+		sqlOverdue: {"tasks_expires"}, sqlOld(taskdb.Finished): {"tasks_ended"}, sqlOld(taskdb.Failed): {"tasks_ended"}, sqlOld(taskdb.Cancelled): {"tasks_ended"},
+		sqlRepeated: {"tasks_pkey", "tasks_idempotency"},
+		sqlTwins:    {"tasks_twins"}, sqlExpired: {"tasks_leases"}, sqlFirstEnds: {"tasks_leases", "tasks_paused", "tasks_scheduled"},
+		sqlListOwned: {"tasks_owned"}, sqlFailed: {"tasks_state"}, sqlFailedOwned: {"tasks_owned"},
+		sqlWake: {"tasks_paused", "tasks_scheduled", "tasks_turns", "tasks_pkey"}, sqlPlace: {"tasks_turns", "tasks_pkey"},
 		sqlShorten: {"tasks_leases", "tasks_pkey"}, sqlUnpause: {"tasks_paused", "tasks_pkey"},
-		c.any:     {"tasks_ready", "tasks_paused", "tasks_pkey"},
-		c.some:    {"tasks_ready", "tasks_paused", "tasks_pkey"},
-		sqlCounts: {"tasks_ready", "tasks_paused_age"}, sqlInsert: {}, sqlCount: {"counts_pkey"},
+		c.any:     {"tasks_lanes", "tasks_pkey"},
+		c.some:    {"tasks_lanes", "tasks_pkey"},
+		sqlCounts: {"tasks_ready", "tasks_paused_age"}, sqlInsert: {"tasks_turns"}, sqlCount: {"counts_pkey"},
 		sqlSilent: {}, sqlRefused: {"silences_pkey"},
 	}
 }
@@ -116,10 +121,10 @@ func costs(t *testing.T, conn *pgx.Conn) {
 		args  []any
 		most  int // blocks
 	}{
-		"claim": {claimStatements().any, []any{now, []string{"w"}, []int32{0}, []int64{0}, 1, int64(1)}, 200},
+		"claim": {claimStatements().any, []any{now, []string{"w"}, []int32{0}, []int64{0}, 1, int64(1), 0}, 200},
 		"list":  {sqlList, []any{"finished", "", 101}, 200},
 		"stats": {sqlCounts, nil, 50},
-		"first": {sqlFirstLease, nil, 20},
+		"first": {sqlFirstEnds, nil, 40},
 	} {
 		tx, err := conn.Begin(t.Context())
 		require.NoError(t, err)

@@ -21,12 +21,18 @@ const maxRooms = 256
 
 // queueRows saves the rows that have changed, in one statement.
 func (t *transaction) queueRows(b *pgx.Batch) error {
-	var ids, states, workers []string
+	var ids, again, states, workers []string
 	var updated, leases, pauses []int64
 	var tries, deaths []int32
 	var progress []float64
 	var results, failures []*string
+	var gone []string
 	for id, r := range t.rows {
+		if r.gone {
+			gone = append(gone, id)
+			t.counts[r.was]--
+			continue
+		}
 		if !r.dirty {
 			continue
 		}
@@ -41,6 +47,15 @@ func (t *transaction) queueRows(b *pgx.Batch) error {
 		results, failures = append(results, result), append(failures, failed)
 		t.counts[r.was]--
 		t.counts[r.task.State]++
+		if r.task.Again(r.was) {
+			again = append(again, id)
+		}
+	}
+	if len(again) > 0 {
+		b.Queue(sqlPlace, again) // before they wait
+	}
+	if len(gone) > 0 {
+		b.Queue(sqlDelete, gone)
 	}
 	if len(ids) > 0 {
 		b.Queue(sqlSave, ids, states, updated, tries, deaths, workers, leases, pauses, progress, results, failures)
@@ -61,19 +76,38 @@ func (t *transaction) queueCounts(b *pgx.Batch) {
 	}
 }
 
-// firstLease reads when the next lease ends.
-func (t *transaction) firstLease(rows pgx.Rows) error {
-	var end int64
-	_, err := pgx.ForEachRow(rows, []any{&end}, func() error { return nil })
+// firstEnds reads when the next lease, pause and schedule end.
+func (t *transaction) firstEnds(row pgx.Row) error {
+	var lease, pause, schedule int64
+	err := row.Scan(&lease, &pause, &schedule)
 	for _, w := range t.expiries {
-		w.Do.next = t.s.cfg.NextExpiry(backend.Moment(end), t.now)
+		w.Do.next = t.s.cfg.NextExpiry(t.now, backend.Moment(lease), backend.Moment(pause), backend.Moment(schedule))
 	}
 	return err
+}
+
+// woke reads tasks whose pause or schedule is over.
+func (t *transaction) woke(rows pgx.Rows) error {
+	defer rows.Close()
+	for rows.Next() {
+		task, err := backend.Scan(rows)
+		if err != nil {
+			return err
+		}
+		t.changed = append(t.changed, task)
+	}
+	return rows.Err()
 }
 
 // queueClaims serves all claims: those of anything together, those that leave some
 // tasks to others one by one.
 func (t *transaction) queueClaims(b *pgx.Batch) {
+	if len(t.claims)+len(t.expiries) > 0 {
+		b.Queue(sqlWake, t.clock, taskdb.MaxWake).Query(t.woke)
+	}
+	if len(t.expiries) > 0 {
+		b.Queue(sqlFirstEnds).QueryRow(t.firstEnds)
+	}
 	var r rooms
 	for n, w := range t.claims {
 		c := w.Do.claim
@@ -119,7 +153,7 @@ func (t *transaction) queueRooms(b *pgx.Batch, statement string, r rooms, leaves
 	if r.asked {
 		b.Queue(sqlRefused, t.clock, r.workers, r.claims, r.waited).Query(t.refused)
 	}
-	args := []any{t.clock, r.workers, r.claims, r.waited, len(r.claims), t.s.cfg.Lease.Microseconds()}
+	args := []any{t.clock, r.workers, r.claims, r.waited, len(r.claims), t.s.cfg.Lease.Microseconds(), t.s.lanes.Batch(len(r.claims))}
 	if leaves != nil {
 		others := make([]int64, len(leaves.Others))
 		for i, can := range leaves.Others {
@@ -145,7 +179,8 @@ func (t *transaction) claimed(rows pgx.Rows) error {
 	defer rows.Close()
 	for rows.Next() {
 		var n int32
-		task, err := backend.Scan(rows, &n)
+		var turn int64
+		task, err := backend.Scan(rows, &n, &turn)
 		if err != nil {
 			return err
 		}
@@ -161,6 +196,11 @@ func (t *transaction) answerClaims() {
 			return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 		})
 		t.changed = append(t.changed, w.Do.tasks...)
+		batch := 0
+		for _, task := range w.Do.tasks {
+			batch += backend.LaneNumber(task.Lane)
+		}
+		t.s.lanes.Took(len(w.Do.tasks)-batch, batch)
 	}
 }
 

@@ -6,6 +6,8 @@
 -- counts.finished bigint NOT NULL DEFAULT 0
 -- counts.failed bigint NOT NULL DEFAULT 0
 -- counts.cancelled bigint NOT NULL DEFAULT 0
+-- counts.served bigint NOT NULL DEFAULT 0
+-- counts.served_batch bigint NOT NULL DEFAULT 0
 -- silences.worker text NOT NULL
 -- silences.at bigint NOT NULL
 -- tasks.id text NOT NULL
@@ -27,11 +29,25 @@
 -- tasks.result text
 -- tasks.failures text
 -- tasks.needs bigint NOT NULL DEFAULT 0
+-- tasks.lane integer NOT NULL DEFAULT 0
+-- tasks.owner text NOT NULL DEFAULT ''::text
+-- tasks.turn bigint NOT NULL DEFAULT 0
+-- tasks.idempotency_key text
+-- tasks.expires bigint NOT NULL DEFAULT 0
+-- tasks.twin bigint
 -- CREATE UNIQUE INDEX counts_pkey ON public.counts USING btree (shard)
 -- CREATE UNIQUE INDEX silences_pkey ON public.silences USING btree (worker)
+-- CREATE INDEX tasks_ended ON public.tasks USING btree (state, updated) WHERE (state = ANY (ARRAY['finished'::text, 'failed'::text, 'cancelled'::text]))
+-- CREATE INDEX tasks_expires ON public.tasks USING btree (expires) WHERE (expires > 0)
+-- CREATE UNIQUE INDEX tasks_idempotency ON public.tasks USING btree (idempotency_key) WHERE (idempotency_key IS NOT NULL)
+-- CREATE INDEX tasks_lanes ON public.tasks USING btree (lane, turn, created, id) WHERE ((state = 'notStarted'::text) AND (not_before = 0))
 -- CREATE INDEX tasks_leases ON public.tasks USING btree (lease_until, id) WHERE (state = 'inProgress'::text)
--- CREATE INDEX tasks_paused ON public.tasks USING btree (not_before, id, created) WHERE ((state = 'notStarted'::text) AND (not_before > 0))
--- CREATE INDEX tasks_paused_age ON public.tasks USING btree (created) WHERE ((state = 'notStarted'::text) AND (not_before > 0))
+-- CREATE INDEX tasks_owned ON public.tasks USING btree (owner, state, id) WHERE (owner <> ''::text)
+-- CREATE INDEX tasks_paused ON public.tasks USING btree (not_before, id) WHERE ((state = 'notStarted'::text) AND (not_before > 0) AND (turn >= 0))
+-- CREATE INDEX tasks_paused_age ON public.tasks USING btree (created) WHERE ((state = 'notStarted'::text) AND (not_before > 0) AND (turn >= 0))
 -- CREATE UNIQUE INDEX tasks_pkey ON public.tasks USING btree (id)
 -- CREATE INDEX tasks_ready ON public.tasks USING btree (created, id) WHERE ((state = 'notStarted'::text) AND (not_before = 0))
--- CREATE INDEX tasks_state ON public.tasks USING btree (state, id)
+-- CREATE INDEX tasks_scheduled ON public.tasks USING btree (not_before, id) WHERE ((state = 'notStarted'::text) AND (turn < 0))
+-- CREATE INDEX tasks_state ON public.tasks USING btree (state, id) WHERE (state IS NOT NULL)
+-- CREATE INDEX tasks_turns ON public.tasks USING btree (lane, owner, turn) WHERE ((state = 'notStarted'::text) AND (owner <> ''::text))
+-- CREATE INDEX tasks_twins ON public.tasks USING btree (twin, state, updated, id) WHERE (twin IS NOT NULL)

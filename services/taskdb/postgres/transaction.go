@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,12 +20,14 @@ type transaction struct {
 	clock *int64
 	begun bool
 
-	creates, changes, claims, expiries []*write
+	creates, changes, claims, expiries, failed, purges []*write
 
 	now      time.Time
 	rows     map[string]*row
+	keys     map[string]*row // of those that creations may repeat
 	inserted map[string]taskdb.Task
 	expired  []string
+	due      []string // to be removed
 	silent   []string // workers whose leases have run out
 	counts   map[taskdb.State]int64
 	changed  []taskdb.Task // what to publish
@@ -35,6 +38,7 @@ type row struct {
 	task  taskdb.Task
 	was   taskdb.State
 	dirty bool
+	gone  bool
 	err   error // it cannot be read
 }
 
@@ -51,8 +55,12 @@ func newTransaction(s *Store, conn *pgx.Conn, batch []*write) *transaction {
 		case w.Err != nil:
 		case w.Do.create != nil:
 			t.creates = append(t.creates, w)
-		case w.Do.rule != nil:
+		case w.Do.rule != nil, w.Do.remove:
 			t.changes = append(t.changes, w)
+		case w.Do.purge != nil:
+			t.purges = append(t.purges, w)
+		case w.Do.failed != nil:
+			t.failed = append(t.failed, w)
 		case w.Do.claim != nil:
 			t.claims = append(t.claims, w)
 		case w.Do.expire:
@@ -64,7 +72,7 @@ func newTransaction(s *Store, conn *pgx.Conn, batch []*write) *transaction {
 
 func (t *transaction) run(ctx context.Context) error {
 	switch {
-	case len(t.creates)+len(t.changes)+len(t.expiries) > 0:
+	case len(t.creates)+len(t.changes)+len(t.expiries)+len(t.failed)+len(t.purges) > 0:
 		if err := t.look(ctx); err != nil {
 			return err
 		}
@@ -92,7 +100,9 @@ func (t *transaction) pipeline() *pgx.Batch {
 // first two wait for others, both in rising order of ID.
 func (t *transaction) look(ctx context.Context) error {
 	b := t.pipeline()
-	t.queueInserts(b)
+	if err := t.queueInserts(b); err != nil {
+		return err
+	}
 	if len(t.changes) > 0 {
 		b.Queue(sqlLock, t.ids(t.changes)).Query(t.lock)
 	}
@@ -100,6 +110,10 @@ func (t *transaction) look(ctx context.Context) error {
 		b.Queue(sqlShorten, t.clock, t.s.cfg.Lease.Microseconds())
 		b.Queue(sqlUnpause, t.clock, t.s.cfg.BackoffMax.Microseconds())
 		b.Queue(sqlExpired, t.clock, maxExpire).Query(func(rows pgx.Rows) error { return t.read(rows, &t.expired) })
+	}
+	t.queueFailed(b)
+	for _, w := range t.purges {
+		t.queueDue(b, *w.Do.purge)
 	}
 	b.Queue(sqlClock, t.clock).QueryRow(func(r pgx.Row) error {
 		var now int64
@@ -113,25 +127,50 @@ func (t *transaction) look(ctx context.Context) error {
 	return t.lookAgain(ctx)
 }
 
-// lookAgain reads the tasks whose creation is a repeat.
+// lookAgain reads the tasks whose creation is a repeat: those that have the IDs,
+// or the idempotency keys.
 func (t *transaction) lookAgain(ctx context.Context) error {
-	var there []string
+	var there, keys []string
 	for _, w := range t.creates {
-		if _, isNew := t.inserted[w.Do.create.ID]; !isNew && t.rows[w.Do.create.ID] == nil {
-			there = append(there, w.Do.create.ID)
+		n := w.Do.create
+		if _, isNew := t.inserted[n.ID]; isNew || t.rows[n.ID] != nil {
+			continue
+		}
+		there = append(there, n.ID)
+		if n.IdempotencyKey != "" {
+			keys = append(keys, n.IdempotencyKey)
 		}
 	}
 	if len(there) == 0 {
 		return nil
 	}
-	rows, err := t.conn.Query(ctx, sqlGet, there)
+	rows, err := t.conn.Query(ctx, sqlRepeated, there, keys)
 	if err == nil {
 		err = t.read(rows, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("read tasks: %w", err)
 	}
+	t.keys = map[string]*row{}
+	for _, r := range t.rows {
+		if key := r.task.IdempotencyKey; key != "" {
+			t.keys[key] = r
+		}
+	}
+	for _, w := range t.creates {
+		if n := w.Do.create; t.there(*n) == nil && t.inserted[n.ID].ID == "" {
+			return vanished{n.ID}
+		}
+	}
 	return nil
+}
+
+// there is who has the ID of a new task or, in second place, its idempotency key.
+func (t *transaction) there(n taskdb.NewTask) *row {
+	if r := t.rows[n.ID]; r != nil || n.IdempotencyKey == "" {
+		return r
+	}
+	return t.keys[n.IdempotencyKey]
 }
 
 // ids gives the IDs of changes, each once.
@@ -145,13 +184,19 @@ func (t *transaction) ids(all []*write) []string {
 }
 
 // queueInserts inserts each new ID once, as the first of its creations says.
-func (t *transaction) queueInserts(b *pgx.Batch) {
+func (t *transaction) queueInserts(b *pgx.Batch) error {
 	if len(t.creates) == 0 {
-		return
+		return nil
 	}
 	first := map[string]*taskdb.NewTask{}
 	var ids, keys, sums, types, pipelines []string
-	var sizes, needs []int64
+	var sizes, needs, ats, delays []int64
+	var lanes []int32
+	var owners []string
+	var repeats []*string
+	var expires, keeps []int64
+	var results []*string
+	var twins []*int64
 	for _, w := range t.creates {
 		n := w.Do.create
 		if first[n.ID] != nil {
@@ -160,17 +205,30 @@ func (t *transaction) queueInserts(b *pgx.Batch) {
 		first[n.ID] = n
 		ids, keys, sizes, sums = append(ids, n.ID), append(keys, n.Original.Key), append(sizes, n.Original.Size), append(sums, n.Original.SHA256)
 		types, pipelines = append(types, n.Original.ContentType), append(pipelines, string(n.Pipeline))
-		needs = append(needs, int64(n.Needs)) //nolint:gosec // below 2^53
+		needs = append(needs, int64(n.Needs))                                                     //nolint:gosec // below 2^53
+		lanes, owners = append(lanes, int32(backend.LaneNumber(n.Lane))), append(owners, n.Owner) //nolint:gosec // 0 or 1
+		ats, delays = append(ats, backend.Micros(n.NotBefore)), append(delays, (time.Duration(n.DelayMillis)*time.Millisecond).Microseconds())
+		expires, keeps = append(expires, backend.Micros(n.Expires)), append(keeps, (time.Duration(n.KeepMillis)*time.Millisecond).Microseconds())
+		repeats = append(repeats, backend.OrNull(n.IdempotencyKey))
+		task := taskdb.Task{ID: n.ID, Owner: n.Owner, Original: n.Original, Pipeline: n.Pipeline, Dedupe: n.Dedupe, Result: n.Result}
+		result, _, err := backend.Encode(task)
+		if err != nil {
+			return err
+		}
+		results, twins = append(results, result), append(twins, backend.Twin(task))
 	}
-	b.Queue(sqlInsert, t.clock, ids, keys, sizes, sums, types, pipelines, needs).Query(func(rows pgx.Rows) error {
+	b.Queue(sqlInsert, t.clock, ids, keys, sizes, sums, types, pipelines, needs, repeats, lanes, owners, ats, delays, expires, keeps, results, twins).Query(func(rows pgx.Rows) error {
 		var id string
-		var created int64
-		_, err := pgx.ForEachRow(rows, []any{&id, &created}, func() error {
-			t.inserted[id] = taskdb.Created(*first[id], backend.Moment(created))
+		var created, due int64
+		_, err := pgx.ForEachRow(rows, []any{&id, &created, &due}, func() error {
+			task, _ := taskdb.Created(*first[id], backend.Moment(created)) // how far ahead was looked at before
+			task.NotBefore = backend.Moment(due)
+			t.inserted[id] = task
 			return nil
 		})
 		return err
 	})
+	return nil
 }
 
 // lock reads rows that are locked.
@@ -205,7 +263,14 @@ func (t *transaction) decide() error {
 		t.changed = append(t.changed, task)
 	}
 	for _, w := range t.changes {
+		if w.Do.remove {
+			w.Do.removed, w.Err = t.remove(w.Do.id)
+			continue
+		}
 		w.Do.task, w.Err = t.change(w.Do.id, w.Do.rule)
+	}
+	if err := errors.Join(t.retryFailed(), t.purge()); err != nil {
+		return err
 	}
 	if len(t.expiries) == 0 {
 		return nil
@@ -218,31 +283,35 @@ func (t *transaction) decide() error {
 // created is the outcome of a creation.
 func (t *transaction) created(n taskdb.NewTask) (taskdb.Task, error) {
 	if task, isNew := t.inserted[n.ID]; isNew {
-		if !n.SameAs(task) {
-			return task, taskdb.Clash(task)
-		}
-		return task, nil
+		return n.Answer(task)
 	}
-	r := t.rows[n.ID]
+	r := t.there(n)
 	switch {
 	case r == nil:
 		return taskdb.Task{}, fmt.Errorf("task %s is neither new nor there", n.ID)
 	case r.err != nil:
 		return taskdb.Task{}, r.err
-	case !n.SameAs(r.task):
-		return r.task, taskdb.Clash(r.task)
 	}
-	return r.task, nil
+	return n.Answer(r.task)
+}
+
+// locked gives the row of a task that is locked, and still there.
+func (t *transaction) locked(id string) (*row, error) {
+	r := t.rows[id]
+	switch {
+	case r == nil || r.gone:
+		return nil, taskdb.NotFound(id)
+	case r.err != nil:
+		return nil, fmt.Errorf("read task %s: %w", id, r.err)
+	}
+	return r, nil
 }
 
 // change applies a rule to a task that is locked.
 func (t *transaction) change(id string, rule backend.Rule) (taskdb.Task, error) {
-	r := t.rows[id]
-	if r == nil {
-		return taskdb.Task{}, taskdb.NotFound(id)
-	}
-	if r.err != nil {
-		return taskdb.Task{}, fmt.Errorf("read task %s: %w", id, r.err)
+	r, err := t.locked(id)
+	if err != nil {
+		return taskdb.Task{}, err
 	}
 	task, changed, err := rule(r.task, t.now)
 	if err != nil || !changed {
@@ -262,7 +331,7 @@ func (t *transaction) expire() ([]taskdb.Task, error) {
 		if r.err != nil {
 			return nil, fmt.Errorf("read task %s: %w", id, r.err)
 		}
-		if r.task.State != taskdb.InProgress || r.task.LeaseUntil.After(t.now) {
+		if r.gone || r.task.State != taskdb.InProgress || r.task.LeaseUntil.After(t.now) {
 			continue
 		}
 		worker := r.task.Worker
@@ -290,9 +359,6 @@ func (t *transaction) save(ctx context.Context) error {
 	if len(t.silent) > 0 {
 		b.Queue(sqlSilent, t.silent, backend.Micros(t.now))
 		b.Queue(sqlForget, backend.Micros(t.now.Add(-taskdb.SilenceKept)))
-	}
-	if len(t.expiries) > 0 {
-		b.Queue(sqlFirstLease).Query(t.firstLease)
 	}
 	t.queueClaims(b)
 	t.queueCounts(b)

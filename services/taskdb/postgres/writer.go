@@ -17,17 +17,21 @@ const (
 	againMost  = 250 * time.Millisecond
 )
 
-// op is one write. One of the first four says what it is; the others are its answer.
+// op is one write. One of the first five says what it is; the others are its answer.
 type op struct {
 	create *taskdb.NewTask
 	rule   backend.Rule // of the task id
+	remove bool         // the task id
+	purge  *taskdb.Retention
 	claim  *taskdb.Claim
 	expire bool
+	failed *failed
 	id     string
 
-	task  taskdb.Task
-	tasks []taskdb.Task
-	next  int64
+	task    taskdb.Task
+	tasks   []taskdb.Task
+	removed []taskdb.Removed
+	next    int64
 }
 
 // write is an op on its way through the queue.
@@ -126,6 +130,14 @@ func (s *Store) publish(changed []taskdb.Task) {
 	for _, t := range changed {
 		s.deps.Events.Publish(taskdb.EventOf(t))
 	}
+}
+
+// now is about the moment that statements go by, for what need not be exact.
+func (s *Store) now() time.Time {
+	if s.deps.Now == nil {
+		return time.Now()
+	}
+	return s.deps.Now()
 }
 
 // clockArg is the moment that statements go by: a test's, or nil for the database's.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	sqlitedrv "modernc.org/sqlite"
 )
@@ -29,6 +30,9 @@ func pragmas() []pragma {
 	}
 }
 
+// calm is how long nothing has to be asked, or written, for caches to be given up.
+const calm = 20 * time.Second
+
 // connector opens connections that are as pragmas say, or fails.
 type connector struct {
 	drv      *sqlitedrv.Driver
@@ -46,6 +50,9 @@ func openDB(path string, n int, readOnly bool) *sql.DB {
 	db := sql.OpenDB(&connector{drv: &sqlitedrv.Driver{}, dsn: dsn, readOnly: readOnly})
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
+	if readOnly {
+		db.SetConnMaxIdleTime(calm) // and with it goes its cache
+	}
 	return db
 }
 

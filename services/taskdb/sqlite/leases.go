@@ -32,13 +32,40 @@ func (s *Store) Claim(ctx context.Context, c taskdb.Claim) ([]taskdb.Task, error
 	return out, nil
 }
 
-// claim moves tasks in one statement, and gives them oldest first, which
-// RETURNING does not promise.
+// claim takes tasks of both lanes, and gives them oldest first.
 func (s *session) claim(c taskdb.Claim, now, until time.Time) ([]taskdb.Task, error) {
 	if err := s.silent.Check(c, now); err != nil {
 		return nil, err
 	}
-	statement, args := s.st.claim, []any{backend.Micros(now), c.Worker, backend.Micros(until), c.Max}
+	if err := s.wake(now); err != nil {
+		return nil, err
+	}
+	tasks := []taskdb.Task{}
+	took := map[taskdb.Lane]int{}
+	for _, part := range []struct {
+		lane taskdb.Lane
+		most int
+	}{{taskdb.Batch, s.lanes.Batch(c.Max)}, {taskdb.Interactive, c.Max}, {taskdb.Batch, c.Max}} {
+		some, err := s.claimOf(part.lane, c, part.most-len(tasks), now, until)
+		if err != nil {
+			return nil, err
+		}
+		tasks, took[part.lane] = append(tasks, some...), took[part.lane]+len(some)
+	}
+	s.lanes.Took(took[taskdb.Interactive], took[taskdb.Batch])
+	slices.SortFunc(tasks, func(a, b taskdb.Task) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return tasks, nil
+}
+
+// claimOf takes up to most tasks of a lane, in one statement.
+func (s *session) claimOf(lane taskdb.Lane, c taskdb.Claim, most int, now, until time.Time) ([]taskdb.Task, error) {
+	number := backend.LaneNumber(lane)
+	if most <= 0 || s.turns.empty[number] {
+		return nil, nil
+	}
+	statement, args := s.st.claim, []any{backend.Micros(now), c.Worker, backend.Micros(until), most, number}
 	if len(c.Others) > 0 {
 		statement, args = s.st.claimSome, append(args, c.Can)
 		for i := range taskdb.MaxOthers { // the last one stands for those that there are not
@@ -49,13 +76,13 @@ func (s *session) claim(c taskdb.Claim, now, until time.Time) ([]taskdb.Task, er
 	if err != nil {
 		return nil, s.fail(fmt.Errorf("claim tasks: %w", err))
 	}
-	tasks, err := scanAll(rows)
+	served := highest(s.turns.served[number])
+	tasks, err := scanAll(rows, &served)
 	if err != nil {
 		return nil, s.fail(fmt.Errorf("claim tasks: %w", err))
 	}
-	slices.SortFunc(tasks, func(a, b taskdb.Task) int {
-		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
-	})
+	s.turns.served[number] = int64(served)
+	s.turns.empty[number] = len(tasks) < most && len(c.Others) == 0
 	for _, t := range tasks {
 		s.moved(taskdb.NotStarted, t)
 	}
@@ -127,20 +154,24 @@ func (s *session) expire(cfg taskdb.Config, now time.Time) (e taskdb.Expiry, err
 			return e, s.fail(err)
 		}
 	}
+	if err := s.wake(now); err != nil {
+		return e, err
+	}
 	e.NextMillis, err = s.nextExpiry(cfg, now)
 	return e, err
 }
 
-// nextExpiry looks at the first lease that is held.
+// nextExpiry looks at the first lease that is held, and the first that waits for a
+// time.
 func (s *session) nextExpiry(cfg taskdb.Config, now time.Time) (int64, error) {
-	var end int64
-	switch err := s.st.firstLease.QueryRowContext(s.ctx).Scan(&end); {
-	case errors.Is(err, sql.ErrNoRows):
-		return cfg.NextExpiry(time.Time{}, now), nil
-	case err != nil:
+	var end, due int64
+	if err := s.st.firstLease.QueryRowContext(s.ctx).Scan(&end); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, s.fail(fmt.Errorf("find the first lease: %w", err))
 	}
-	return cfg.NextExpiry(time.UnixMicro(end), now), nil
+	if err := s.st.firstDue.QueryRowContext(s.ctx).Scan(&due); err != nil {
+		return 0, s.fail(fmt.Errorf("find the first pause: %w", err))
+	}
+	return cfg.NextExpiry(now, backend.Moment(end), backend.Moment(due)), nil
 }
 
 // cut shortens leases and pauses that end later than any that begins now.
@@ -151,5 +182,6 @@ func (s *session) cut(cfg taskdb.Config, now time.Time) error {
 	if _, err := s.st.unpause.ExecContext(s.ctx, backend.Micros(now.Add(cfg.BackoffMax))); err != nil {
 		return s.fail(fmt.Errorf("shorten pauses: %w", err))
 	}
+	s.turns.due = min(s.turns.due, backend.Micros(now.Add(cfg.BackoffMax)))
 	return nil
 }

@@ -21,14 +21,20 @@ func TestLinearizable(t *testing.T) {
 	env := taskdbtest.Env{Config: taskdbtest.LinearConfig(), Now: time.Now}
 	var store atomic.Pointer[sqlite.Store]
 	store.Store(open(t, env, path))
-	restarts := 0
+	calls := 8000
+	if testing.Short() {
+		calls = 3000
+	}
+	restarts, pause := 0, 150*time.Millisecond
 	q := taskdbtest.Quarrel{
-		Store: func() taskdb.Store { return store.Load() }, Calls: 8000,
+		Store: func() taskdb.Store { return store.Load() }, Calls: calls,
 		Trouble: func() {
-			<-time.After(150 * time.Millisecond)
+			<-time.After(pause)
+			begun := time.Now()
 			require.NoError(t, store.Load().Close())
 			store.Store(open(t, env, path))
 			restarts++
+			pause = max(pause, 2*time.Since(begun)) // it is open for most of the time
 		},
 	}
 	require.Equal(t, porcupine.Ok, q.Run(t))

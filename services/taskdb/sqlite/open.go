@@ -47,6 +47,7 @@ type Store struct {
 	space  *volume.Room
 
 	queue *backend.Queue[change]
+	calm  *time.Timer   // has the writer's cache given up
 	done  chan struct{} // closed when the writer goroutine has ended
 }
 
@@ -74,9 +75,10 @@ func Open(ctx context.Context, cfg taskdb.Config, deps Deps) (*Store, error) {
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", cfg.Path, err), s.closeDBs())
 	}
+	s.calm = time.AfterFunc(calm, s.shrink)
 	go func() {
 		defer close(s.done)
-		s.queue.Serve(s.commit)
+		s.serve()
 	}()
 	return s, nil
 }

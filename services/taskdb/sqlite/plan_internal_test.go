@@ -14,7 +14,7 @@ import (
 )
 
 // openStore gives a store in a new folder.
-func openStore(t *testing.T) *Store {
+func openStore(t testing.TB) *Store {
 	t.Helper()
 	cfg := taskdb.DefaultConfig()
 	cfg.Path = filepath.Join(t.TempDir(), "tasks.db")
@@ -30,11 +30,17 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 	params := regexp.MustCompile(`\?\d*`)
 	for query, indexes := range map[string][]string{
 		sqlGet: {"sqlite_autoindex_tasks_1"}, sqlList: {"tasks_state"}, sqlSave: {"sqlite_autoindex_tasks_1"},
+		sqlOverdue: {"tasks_expires"}, sqlOldFinished: {"tasks_ended"}, sqlOldFailed: {"tasks_ended"}, sqlOldCancelled: {"tasks_ended"},
+		sqlRepeated: {"sqlite_autoindex_tasks_1", "tasks_idempotency"}, sqlDelete: {"sqlite_autoindex_tasks_1"},
 		sqlRenew: {"sqlite_autoindex_tasks_1"}, sqlExpired: {"tasks_leases"},
 		sqlShorten: {"tasks_leases"}, sqlUnpause: {"tasks_paused"},
-		sqlClaim:     {"tasks_ready", "tasks_paused", "sqlite_autoindex_tasks_1"},
-		sqlClaimSome: {"USING COVERING INDEX tasks_ready", "USING COVERING INDEX tasks_paused", "sqlite_autoindex_tasks_1"},
-		sqlCounts:    {"tasks_ready", "tasks_paused_age"},
+		sqlClaim:     {"USING COVERING INDEX tasks_ready", "sqlite_autoindex_tasks_1"},
+		sqlClaimSome: {"USING COVERING INDEX tasks_ready", "sqlite_autoindex_tasks_1"},
+		sqlPaused:    {"tasks_paused (not_before>? AND not_before<?)"}, sqlScheduled: {"tasks_scheduled (not_before<?)"},
+		sqlFirstDue: {"tasks_paused", "tasks_scheduled"}, sqlListOwned: {"tasks_owned (owner=? AND state=? AND id>?)"},
+		sqlLastTurn: {"USING COVERING INDEX tasks_turns (lane=? AND owner=?)"}, sqlPlace: {"sqlite_autoindex_tasks_1"},
+		sqlTwins: {"tasks_twins (twin=? AND state=?)"}, sqlWake: {"sqlite_autoindex_tasks_1"}, sqlFirstLease: {"tasks_leases"},
+		sqlCounts: {"tasks_age"},
 	} {
 		rows, err := s.reader.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+params.ReplaceAllString(query, "1"))
 		require.NoError(t, err)
@@ -52,6 +58,7 @@ func TestStatementsUseTheirIndexes(t *testing.T) {
 		for _, index := range indexes {
 			require.Contains(t, all, index, query)
 		}
+		require.NotContains(t, all, "TEMP B-TREE", "%s: %s", query, all)
 		for _, step := range plan {
 			require.False(t, strings.HasPrefix(step, "SCAN tasks") && !strings.Contains(step, "USING"), "%s: %s", query, all)
 		}

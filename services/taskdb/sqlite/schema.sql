@@ -24,14 +24,33 @@ CREATE TABLE tasks (
     pipeline     TEXT    NOT NULL,             -- JSON, as are the next two
     result       TEXT,
     failures     TEXT
-, needs INTEGER NOT NULL DEFAULT 0);
+, needs INTEGER NOT NULL DEFAULT 0, lane INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '', turn INTEGER NOT NULL DEFAULT 0, idempotency_key TEXT, expires INTEGER NOT NULL DEFAULT 0, twin INTEGER);
+
+CREATE TABLE turns (
+    lane   INTEGER NOT NULL PRIMARY KEY,
+    served INTEGER NOT NULL
+);
+
+CREATE INDEX tasks_age ON tasks (created) WHERE state = 'notStarted' AND turn >= 0;
+
+CREATE INDEX tasks_ended ON tasks (state, updated) WHERE state IN ('finished', 'failed', 'cancelled');
+
+CREATE INDEX tasks_expires ON tasks (expires) WHERE expires > 0;
+
+CREATE UNIQUE INDEX tasks_idempotency ON tasks (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 CREATE INDEX tasks_leases ON tasks (lease_until, id) WHERE state = 'inProgress';
 
-CREATE INDEX tasks_paused ON tasks (not_before, id, created, needs) WHERE state = 'notStarted' AND not_before > 0;
+CREATE INDEX tasks_owned ON tasks (owner, state, id) WHERE owner <> '';
 
-CREATE INDEX tasks_paused_age ON tasks (created) WHERE state = 'notStarted' AND not_before > 0;
+CREATE INDEX tasks_paused ON tasks (not_before, id) WHERE state = 'notStarted' AND not_before > 0 AND turn >= 0;
 
-CREATE INDEX tasks_ready ON tasks (created, id, needs) WHERE state = 'notStarted' AND not_before = 0;
+CREATE INDEX tasks_ready ON tasks (lane, turn, created, id, needs) WHERE state = 'notStarted' AND not_before = 0;
+
+CREATE INDEX tasks_scheduled ON tasks (not_before, id) WHERE state = 'notStarted' AND turn < 0;
 
 CREATE INDEX tasks_state ON tasks (state, id);
+
+CREATE INDEX tasks_turns ON tasks (lane, owner, turn) WHERE state = 'notStarted' AND owner <> '';
+
+CREATE INDEX tasks_twins ON tasks (twin, state, updated, id) WHERE twin IS NOT NULL;

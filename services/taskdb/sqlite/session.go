@@ -20,6 +20,8 @@ type session struct {
 	counts  map[taskdb.State]int64 // by how much to change the counts
 	broken  error                  // an SQL error: the transaction cannot be trusted
 	silent  taskdb.Silences        // outlives transactions, also those rolled back
+	lanes   taskdb.Lanes           // so does this
+	turns   turns
 }
 
 func newSession(ctx context.Context, conn *sql.Conn) (*session, error) {
@@ -27,7 +29,8 @@ func newSession(ctx context.Context, conn *sql.Conn) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{ctx: context.WithoutCancel(ctx), conn: conn, st: st, counts: map[taskdb.State]int64{}}, nil
+	s := &session{ctx: context.WithoutCancel(ctx), conn: conn, st: st, counts: map[taskdb.State]int64{}}
+	return s, s.loadTurns()
 }
 
 func (s *session) reset() {
@@ -53,8 +56,20 @@ func (s *session) commit() error {
 			return fmt.Errorf("count %s: %w", state, err)
 		}
 	}
+	if err := s.saveTurns(); err != nil {
+		return err
+	}
 	if _, err := s.st.commit.ExecContext(s.ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
+	}
+	s.turns.committed = s.turns.served
+	return nil
+}
+
+// shrink gives the pages back that the connection remembers.
+func (s *session) shrink() error {
+	if _, err := s.conn.ExecContext(s.ctx, "PRAGMA shrink_memory"); err != nil {
+		return s.fail(fmt.Errorf("shrink: %w", err))
 	}
 	return nil
 }
@@ -62,6 +77,7 @@ func (s *session) commit() error {
 // rollback undoes the transaction and gives cause. SQLite may have undone it
 // already, in which case there is nothing to roll back.
 func (s *session) rollback(cause error) error {
+	s.turns.forget()
 	_, err := s.conn.ExecContext(s.ctx, "ROLLBACK")
 	if err != nil && !errors.Is(cause, err) {
 		return fmt.Errorf("%w (rollback: %w)", cause, err)
@@ -87,10 +103,34 @@ func (s *session) get(id string) (taskdb.Task, error) {
 	return t, nil
 }
 
-// insert adds a task; false if there is one with this ID, which stays as it is.
+// repeated reads the task that has the ID or the idempotency key of a new one.
+func (s *session) repeated(n taskdb.NewTask) (taskdb.Task, error) {
+	t, err := backend.Scan(s.st.repeated.QueryRowContext(s.ctx, n.ID, backend.OrNull(n.IdempotencyKey)))
+	if err != nil {
+		return t, s.fail(fmt.Errorf("read what task %s repeats: %w", n.ID, err))
+	}
+	return t, nil
+}
+
+// insert adds a task; false if there is one with this ID, or this idempotency
+// key, which stays as it is.
 func (s *session) insert(t taskdb.Task) (bool, error) {
+	waits := t.State == taskdb.NotStarted
+	turn := int64(0)
+	if waits {
+		var err error
+		if turn, err = s.turn(t); err != nil {
+			return false, err
+		}
+	}
+	result, _, err := backend.Encode(t)
+	if err != nil {
+		return false, err // not the transaction's fault
+	}
 	done, err := s.st.insert.ExecContext(s.ctx, t.ID, string(t.State), backend.Micros(t.Created), backend.Micros(t.Updated),
-		t.Original.Key, t.Original.Size, t.Original.SHA256, t.Original.ContentType, string(t.Pipeline), t.Needs)
+		t.Original.Key, t.Original.Size, t.Original.SHA256, t.Original.ContentType, string(t.Pipeline), t.Needs,
+		backend.LaneNumber(t.Lane), t.Owner, turn, backend.Micros(t.NotBefore), backend.OrNull(t.IdempotencyKey), backend.Micros(t.Expires),
+		t.Attempt, t.Progress, result, backend.Twin(t))
 	var rows int64
 	if err == nil {
 		rows, err = done.RowsAffected()
@@ -100,6 +140,9 @@ func (s *session) insert(t taskdb.Task) (bool, error) {
 	}
 	if rows == 0 {
 		return false, nil
+	}
+	if waits {
+		s.turns.placed(t, turn)
 	}
 	s.counts[t.State]++
 	s.changed = append(s.changed, t)
@@ -112,6 +155,11 @@ func (s *session) save(from taskdb.State, t taskdb.Task) error {
 	if err != nil {
 		return err // not the transaction's fault
 	}
+	if t.Again(from) {
+		if err := s.place(t); err != nil {
+			return err
+		}
+	}
 	_, err = s.st.save.ExecContext(s.ctx, string(t.State), backend.Micros(t.Updated), t.Tries, t.Deaths, t.Worker,
 		backend.Micros(t.LeaseUntil), backend.Micros(t.NotBefore), t.Progress, result, failures, t.ID)
 	if err != nil {
@@ -121,8 +169,9 @@ func (s *session) save(from taskdb.State, t taskdb.Task) error {
 	return nil
 }
 
-// moved notes a change for the counts and the events.
+// moved notes a change for the counts, the turns and the events.
 func (s *session) moved(from taskdb.State, t taskdb.Task) {
+	s.turns.moved(from, t)
 	s.counts[from]--
 	s.counts[t.State]++
 	s.changed = append(s.changed, t)

@@ -19,20 +19,18 @@ func (s *Store) Create(ctx context.Context, n taskdb.NewTask) (taskdb.Task, erro
 		return taskdb.Task{}, err
 	}
 	var out taskdb.Task
-	err = s.queue.Do(ctx, func(se *session, now time.Time) error {
-		out = taskdb.Created(n, now)
+	err = s.queue.Do(ctx, func(se *session, now time.Time) (err error) {
+		if out, err = taskdb.Created(n, now); err != nil {
+			return err
+		}
 		if inserted, err := se.insert(out); err != nil || inserted {
 			return err
 		}
-		old, err := se.get(n.ID)
-		if err != nil {
-			return err
+		old, err := se.repeated(n)
+		if err == nil {
+			out, err = n.Answer(old)
 		}
-		if !n.SameAs(old) {
-			return taskdb.Clash(old)
-		}
-		out = old
-		return nil
+		return err
 	})
 	if err != nil {
 		return taskdb.Task{}, fmt.Errorf("create task: %w", err)
@@ -50,23 +48,6 @@ func (s *Store) Get(ctx context.Context, id string) (taskdb.Task, error) {
 		return taskdb.Task{}, fmt.Errorf("read task %s: %w", id, s.readFailure(ctx, err))
 	}
 	return t, nil
-}
-
-// List implements [taskdb.Tasks].
-func (s *Store) List(ctx context.Context, state taskdb.State, after string, limit int) (taskdb.Page, error) {
-	limit, err := taskdb.CheckList(state, limit)
-	if err != nil {
-		return taskdb.Page{}, err
-	}
-	rows, err := s.reads.list.QueryContext(ctx, string(state), after, limit+1)
-	if err != nil {
-		return taskdb.Page{}, fmt.Errorf("list %s: %w", state, s.readFailure(ctx, err))
-	}
-	tasks, err := scanAll(rows)
-	if err != nil {
-		return taskdb.Page{}, fmt.Errorf("list %s: %w", state, s.readFailure(ctx, err))
-	}
-	return backend.PageOf(tasks, limit), nil
 }
 
 // Stats implements [taskdb.Tasks]. Its cost does not depend on how many tasks

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"time"
 
 	"imagemill/internal/fault"
@@ -14,6 +15,19 @@ type change = func(*session, time.Time) error
 // op is one write on its way through the queue.
 type op = backend.Write[change]
 
+// serve has the queue's writes carried out until it is closed, and the writer's cache
+// given back when nothing has changed for a while.
+func (s *Store) serve() {
+	defer s.calm.Stop()
+	s.queue.Serve(s.commit)
+}
+
+// shrink frees the pages that the writer remembers. It goes through the queue, since
+// nobody else may use the writer's connection; closed, there is nothing left to free.
+func (s *Store) shrink() {
+	_ = s.queue.Put(backend.NewWrite(context.Background(), func(q *session, _ time.Time) error { return q.shrink() }))
+}
+
 // commit carries a batch out, publishes what has changed and answers all.
 func (s *Store) commit(batch []*op) {
 	changed, err := s.transact(batch)
@@ -22,6 +36,7 @@ func (s *Store) commit(batch []*op) {
 		s.report(err, len(batch))
 	} else if len(changed) > 0 {
 		s.space.Written()
+		s.calm.Reset(calm)
 		s.publish(changed)
 	}
 	for _, o := range batch {

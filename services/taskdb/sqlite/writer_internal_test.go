@@ -27,7 +27,10 @@ func newTask(n int) taskdb.NewTask {
 // creating is a write that adds the n-th task.
 func creating(ctx context.Context, n int) *op {
 	return backend.NewWrite[change](ctx, func(se *session, now time.Time) error {
-		_, err := se.insert(taskdb.Created(newTask(n), now))
+		t, err := taskdb.Created(newTask(n), now)
+		if err == nil {
+			_, err = se.insert(t)
+		}
 		return err
 	})
 }

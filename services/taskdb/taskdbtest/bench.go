@@ -36,12 +36,20 @@ func Fresh(n uint64) taskdb.NewTask {
 // Fill creates n tasks, with all clients at once.
 func Fill(t testing.TB, s taskdb.Store, n int) {
 	t.Helper()
+	FillOwned(t, s, n, func(uint64) string { return "" })
+}
+
+// FillOwned creates n tasks of owners, with all clients at once.
+func FillOwned(t testing.TB, s taskdb.Store, n int, owner func(n uint64) string) {
+	t.Helper()
 	var next atomic.Uint64
 	done := make(chan error, benchClients)
 	for range benchClients {
 		go func() {
 			for i := next.Add(1); i <= uint64(n); i = next.Add(1) {
-				if _, err := s.Create(context.Background(), Fresh(i)); err != nil {
+				task := Fresh(i)
+				task.Owner = owner(i)
+				if _, err := s.Create(context.Background(), task); err != nil {
 					done <- err
 					return
 				}

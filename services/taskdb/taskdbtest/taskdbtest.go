@@ -36,7 +36,8 @@ type Open func(t *testing.T, env Env) taskdb.Store
 // Run runs the suite. Each case opens a store of its own.
 func Run(t *testing.T, open Open) {
 	for _, group := range []map[string]func(*testing.T, *fixture){
-		createCases(), claimCases(), endCases(), leaseCases(), listCases(), raceCases(), walkCases(), recordCases(),
+		createCases(), claimCases(), endCases(), leaseCases(), listCases(), raceCases(), walkCases(), recordCases(), queueCases(), scheduleCases(),
+		removalCases(), repeatCases(), purgeCases(), twinCases(),
 	} {
 		for name, fn := range group {
 			t.Run(name, func(t *testing.T) { fn(t, newFixture(t, open)) })

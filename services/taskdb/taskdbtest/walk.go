@@ -12,7 +12,7 @@ import (
 )
 
 // walkTasks is how many tasks a walk plays with; few, so that they often meet.
-const walkTasks = 6
+const walkTasks = 8
 
 func walkCases() map[string]func(*testing.T, *fixture) {
 	return map[string]func(*testing.T, *fixture){
@@ -25,7 +25,11 @@ func walkCases() map[string]func(*testing.T, *fixture) {
 				fixture: f, r: r, heard2: heard,
 				model: taskdb.NewMemory(f.cfg, taskdb.MemoryDeps{Events: heard, Now: f.clock.Now}),
 			}
-			for range 600 {
+			steps := 800
+			if testing.Short() {
+				steps = 300
+			}
+			for range steps {
 				w.step()
 			}
 		},
@@ -94,9 +98,20 @@ func (w *walk) pick() func(taskdb.Store) (any, error) {
 	fl := failing(attempt, w.r.IntN(3) > 0)
 	fl.Died = w.r.IntN(3) == 0
 	most, progress := 1+w.r.IntN(3), float64(w.r.IntN(5))/4
-	switch w.r.IntN(14) {
+	switch w.r.IntN(16) {
 	case 0, 1:
-		return func(s taskdb.Store) (any, error) { return s.Create(ctx, New(n)) }
+		task := New(n) // some of each lane and of three owners, and some for later
+		task.Lane, task.Owner = []taskdb.Lane{taskdb.Interactive, taskdb.Batch}[n%2], []string{"", "a", "b"}[n%3]
+		if w.r.IntN(3) == 0 {
+			task.DelayMillis = int64(w.r.IntN(20_000))
+		}
+		if n%2 == 0 { // some repeat each other's uploads
+			task.IdempotencyKey = "key"
+		}
+		if n == 5 {
+			task.KeepMillis = 60_000
+		}
+		return func(s taskdb.Store) (any, error) { return s.Create(ctx, task) }
 	case 2, 3, 4:
 		return func(s taskdb.Store) (any, error) { return s.Claim(ctx, taskdb.Claim{Worker: "w", Max: most}) }
 	case 5:
@@ -112,8 +127,16 @@ func (w *walk) pick() func(taskdb.Store) (any, error) {
 		return func(s taskdb.Store) (any, error) { return nil, s.Release(ctx, lease) }
 	case 10:
 		return func(s taskdb.Store) (any, error) { return s.Cancel(ctx, id) }
-	case 11, 12:
+	case 11:
+		owner, after, limit := []string{"", "a", "b"}[w.r.IntN(3)], []string{"", id}[w.r.IntN(2)], 1+w.r.IntN(3)
+		return func(s taskdb.Store) (any, error) { return s.RetryFailed(ctx, owner, after, limit) }
+	case 12:
 		return func(s taskdb.Store) (any, error) { return s.Retry(ctx, id) }
+	case 13:
+		r := taskdb.Retention{FinishedMillis: 20_000, FailedMillis: 30_000}
+		return func(s taskdb.Store) (any, error) { return s.Purge(ctx, r) }
+	case 14:
+		return func(s taskdb.Store) (any, error) { return s.Delete(ctx, id) }
 	default:
 		return func(s taskdb.Store) (any, error) { return s.Expire(ctx) }
 	}
