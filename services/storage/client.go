@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,12 +22,19 @@ const expectAbove = 256 << 10
 
 // Client is a Store over HTTP.
 type Client struct {
-	base string
-	http *http.Client
+	base     string
+	http     *http.Client
+	replicas int
 }
 
 // NewClient makes a client of the storage behind base, such as http://storage.
 func NewClient(base string, hc *http.Client) *Client { return &Client{base: base, http: hc} }
+
+// WithReplicas gives a client whose Put asks for so many copies where its options
+// ask for none; 0 leaves it to the storage.
+func (c *Client) WithReplicas(n int) *Client {
+	return &Client{base: c.base, http: c.http, replicas: n}
+}
 
 // Put implements [Store]. An error of r comes back as itself. A store that was
 // reached, but whose answer was lost, is fault.Unavailable: a repeat is safe.
@@ -36,7 +44,11 @@ func (c *Client) Put(ctx context.Context, ref Ref, r io.Reader, opt PutOptions) 
 	}
 	src := &source{r: r, opt: opt}
 	defer src.stop()
-	req, err := c.request(ctx, http.MethodPut, blobPath(ref), src)
+	path := blobPath(ref)
+	if n := cmp.Or(opt.Replicas, c.replicas); n > 0 {
+		path += "?replicas=" + strconv.Itoa(n)
+	}
+	req, err := c.request(ctx, http.MethodPut, path, src)
 	if err != nil {
 		return Info{}, err
 	}

@@ -21,6 +21,8 @@ type Config struct {
 	CallTimeout  time.Duration `env:"CALL_TIMEOUT" help:"how long one call of the object store may take, a part of 5 MiB at most"`
 	UploadMemory config.Bytes  `env:"UPLOAD_MEMORY" help:"memory for blobs on their way to the object store, 5 MiB at most for each; what has to wait too long for it is refused with 503"`
 
+	Replication Replication
+
 	PutGrace time.Duration `env:"PUT_GRACE" help:"how long the first byte of a blob may take, and every pause after it, at least"`
 	PutRate  config.Bytes  `env:"PUT_RATE" help:"bytes a second that a blob must arrive with on average"`
 }
@@ -31,13 +33,14 @@ func DefaultConfig() Config {
 	return Config{
 		Serve: serve.DefaultConfig("127.0.0.1:8084"), Data: "data/storage", MaxBlob: 1 << 30, MinFree: 256 << 20,
 		CallTimeout: 30 * time.Second, UploadMemory: 256 << 20,
-		PutGrace: 30 * time.Second, PutRate: 256,
+		Replication: DefaultReplication(),
+		PutGrace:    30 * time.Second, PutRate: 256,
 	}
 }
 
 // Validate reports every setting that is out of its range.
 func (c Config) Validate() error {
-	errs := []error{c.Serve.Validate()}
+	errs := []error{c.Serve.Validate(), c.Replication.Validate()}
 	if c.Data == "" && c.URL == "" {
 		errs = append(errs, errors.New("DATA: a folder is needed"))
 	}

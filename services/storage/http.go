@@ -33,6 +33,22 @@ func (s *Service) Routes(e *echo.Echo) {
 	e.HEAD("/blobs/:state/:key", s.head)
 	e.DELETE("/blobs/:state/:key", s.remove)
 	e.GET("/blobs/:state", s.list)
+	if s.more != nil {
+		s.more(e)
+	}
+}
+
+// number reads a parameter that is a number in a range, 0 where it is missing.
+func number(c echo.Context, name, allowed string) (int, error) {
+	v := c.QueryParam(name)
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return 0, fault.Wrap(fault.Invalid, fmt.Sprintf("%s is a number from %s", name, allowed), err).WithField(name)
+	}
+	return n, nil
 }
 
 func refOf(c echo.Context) Ref { return Ref{State: State(c.Param("state")), Key: c.Param("key")} }
@@ -44,12 +60,18 @@ func (s *Service) put(c echo.Context) error {
 	if err := ref.Validate(); err != nil {
 		return err
 	}
+	replicas, err := number(c, "replicas", fmt.Sprintf("1 to %d", MaxReplicas))
+	if err != nil {
+		return err
+	}
 	r := c.Request()
 	if r.ContentLength > limit {
 		return tooLarge(limit)
 	}
 	body := &intake{r: serve.Paced(c, c.Request().Body, serve.Pace{Grace: s.cfg.PutGrace, Rate: int64(s.cfg.PutRate)}), left: limit, limit: limit}
-	info, err := s.store.Put(r.Context(), ref, body, PutOptions{SHA256: r.Header.Get(headerDigest), Size: r.ContentLength})
+	info, err := s.store.Put(r.Context(), ref, body, PutOptions{
+		SHA256: r.Header.Get(headerDigest), Size: r.ContentLength, Replicas: replicas,
+	})
 	if body.err != nil {
 		return body.err
 	}
@@ -161,13 +183,9 @@ func (s *Service) remove(c echo.Context) error {
 }
 
 func (s *Service) list(c echo.Context) error {
-	limit := 0
-	if v := c.QueryParam("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return fault.Wrap(fault.Invalid, fmt.Sprintf("the limit is a number from 1 to %d", MaxPage), err).WithField("limit")
-		}
-		limit = n
+	limit, err := number(c, "limit", fmt.Sprintf("1 to %d", MaxPage))
+	if err != nil {
+		return err
 	}
 	page, err := s.store.List(c.Request().Context(), State(c.Param("state")), c.QueryParam("after"), limit)
 	if err != nil {

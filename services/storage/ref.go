@@ -61,6 +61,9 @@ func (o PutOptions) Validate() error {
 	if o.Size < -1 {
 		return fault.New(fault.Invalid, "the size must be -1 (unknown) or more").WithField("size")
 	}
+	if o.Replicas < 0 || o.Replicas > MaxReplicas {
+		return fault.Newf(fault.Invalid, "there are 1 to %d replicas, or 0 for as many as the storage is set to", MaxReplicas).WithField("replicas")
+	}
 	return nil
 }
 

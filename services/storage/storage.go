@@ -48,6 +48,12 @@ type PutOptions struct {
 	// Size is the expected length in bytes, or -1 for unknown. Shorter or longer
 	// is refused with fault.Invalid and leaves nothing behind.
 	Size int64
+	// Replicas is on how many nodes the blob is to be durable before Put returns, up
+	// to MaxReplicas; 0 leaves it to the store. Fewer known nodes are
+	// fault.Unavailable before r is read, and so are fewer copies after a bounded
+	// wait: the blob stays then, and a repeat is safe. A store that has its copies
+	// made by others (an object store), or none (memory), takes no notice.
+	Replicas int
 }
 
 // Span selects bytes of a blob: a first byte and how many, or the last so many.

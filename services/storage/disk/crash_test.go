@@ -56,8 +56,7 @@ func putForever(dir string) error {
 }
 
 // What a process acknowledged before it was killed is there, whole; and all that
-// is there is whole. (Power cuts need more than this; the file system layer of
-// the store is where they are tried.)
+// is there is whole. (Power cuts need more than this: see TestPowerCut.)
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := map[string]string{}

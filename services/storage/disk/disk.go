@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"imagemill/internal/fault"
 	"imagemill/internal/volume"
@@ -100,6 +101,8 @@ func open(cfg Config, deps Deps, fsys fileSystem) (*Store, error) {
 func (s *Store) Missing() []string { return s.space.Missing() }
 
 // makeFolders makes the data folder with all above it, and those in it, durably.
+// The lowest that is there already may be the work of a process that was killed
+// before it was durable, so its name is synced, too, where we may.
 func (s *Store) makeFolders() error {
 	dir, err := filepath.Abs(s.cfg.Dir)
 	if err != nil {
@@ -109,6 +112,9 @@ func (s *Store) makeFolders() error {
 	var missing []string
 	for p := dir; ; p = filepath.Dir(p) {
 		if _, err := os.Stat(p); err == nil || !errors.Is(err, fs.ErrNotExist) || p == filepath.Dir(p) {
+			if err := s.folders.sync(filepath.Dir(p)); err != nil && !cannotSync(err) {
+				return err
+			}
 			break
 		}
 		missing = append([]string{p}, missing...)
@@ -122,6 +128,12 @@ func (s *Store) makeFolders() error {
 		}
 	}
 	return nil
+}
+
+// cannotSync reports that a folder is none of ours to sync, or of a kind that has
+// no sync, rather than that its sync failed.
+func cannotSync(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL)
 }
 
 // cleanUp removes temporary files of an earlier process, and folders that

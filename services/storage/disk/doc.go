@@ -5,6 +5,7 @@
 //	<dir>/inProgress/<first 7 characters of the key>/<key>
 //	<dir>/finished/<first 7 characters of the key>/<key>
 //	<dir>/tmp/
+//	<dir>/replication/   of the package of that name
 //
 // Keys begin with a UUIDv7, whose first 7 characters count steps of about 17
 // minutes: folders keep the order of keys, a list reads few of them, and what

@@ -34,17 +34,24 @@ func (s *Store) Get(ctx context.Context, ref storage.Ref, span storage.Span) (st
 // without this process having seen it. The digest of a small one costs little,
 // and damage is then found at once.
 func (s *Store) GetUnchecked(ctx context.Context, ref storage.Ref) (storage.Object, error) {
-	f, info, err := s.open(ctx, ref)
+	obj, _, err := s.GetStamped(ctx, ref)
+	return obj, err
+}
+
+// GetStamped is GetUnchecked, with the blob's stamp.
+func (s *Store) GetStamped(ctx context.Context, ref storage.Ref) (storage.Object, int64, error) {
+	f, held, err := s.openHeld(ctx, ref)
 	if err != nil {
-		return storage.Object{}, err
+		return storage.Object{}, 0, err
 	}
+	info := held.Info
 	var body io.ReadCloser = &plainBody{f: f, rest: io.LimitedReader{R: f, N: info.Size}}
 	if info.Size <= bufSize {
 		if body, err = s.bufferedBody(f, info, 0, info.Size); err != nil {
-			return storage.Object{}, errors.Join(failed("read", ref, err), f.Close())
+			return storage.Object{}, 0, errors.Join(failed("read", ref, err), f.Close())
 		}
 	}
-	return storage.Object{Info: info, Length: info.Size, Body: body}, nil
+	return storage.Object{Info: info, Length: info.Size, Body: body}, held.Stamp, nil
 }
 
 // Stat implements storage.Store. It checks the footer, not the bytes.
@@ -58,37 +65,48 @@ func (s *Store) Stat(ctx context.Context, ref storage.Ref) (storage.Info, error)
 
 // open opens a blob's file and checks its footer.
 func (s *Store) open(ctx context.Context, ref storage.Ref) (file, storage.Info, error) {
+	f, held, err := s.openHeld(ctx, ref)
+	return f, held.Info, err
+}
+
+func (s *Store) openHeld(ctx context.Context, ref storage.Ref) (file, storage.Held, error) {
 	if err := errors.Join(ref.Validate(), ctx.Err()); err != nil {
-		return nil, storage.Info{}, err
+		return nil, storage.Held{}, err
 	}
 	_, path := s.path(ref)
 	f, err := s.fs.open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, storage.Info{}, storage.NotFound(ref)
+		return nil, storage.Held{}, storage.NotFound(ref)
 	}
 	if err != nil {
-		return nil, storage.Info{}, failed("open", ref, err)
+		return nil, storage.Held{}, failed("open", ref, err)
 	}
-	info, err := describe(f, ref)
+	held, err := describe(f, ref)
 	if err != nil {
-		return nil, storage.Info{}, errors.Join(failed("open", ref, err), f.Close())
+		return nil, storage.Held{}, errors.Join(failed("open", ref, err), f.Close())
 	}
-	return f, info, nil
+	return f, held, nil
 }
 
 // describe reads the footer of an open blob.
-func describe(f file, ref storage.Ref) (storage.Info, error) {
+func describe(f file, ref storage.Ref) (storage.Held, error) {
 	st, err := f.Stat()
 	if err != nil {
-		return storage.Info{}, err
+		return storage.Held{}, err
 	}
 	var b [footer.Size]byte
 	n, err := f.ReadAt(b[:], max(st.Size()-footer.Size, 0))
 	if err != nil && !errors.Is(err, io.EOF) {
-		return storage.Info{}, err
+		return storage.Held{}, err
 	}
 	size, digest, err := footer.Decode(ref, b[:n], st.Size())
-	return storage.Info{Key: ref.Key, Size: size, SHA256: digest, Modified: st.ModTime().UTC()}, err
+	held := storage.Held{Info: storage.Info{Key: ref.Key, Size: size, SHA256: digest, Modified: st.ModTime().UTC()}}
+	if err == nil {
+		if held.Stamp = footer.Stamp(b[:]); held.Stamp == 0 {
+			held.Stamp = st.ModTime().UnixNano()
+		}
+	}
+	return held, err
 }
 
 // body chooses how the bytes are given out; it owns f if it gives no error.

@@ -129,3 +129,49 @@ func lowestKeys(dir string, state storage.State, prefix, after string, most int)
 		}
 	}
 }
+
+// Walk implements storage.Keeper. It holds few names at a time.
+func (s *Store) Walk(ctx context.Context, state storage.State, each func(key string) error) error {
+	prefixes, err := s.prefixes(state)
+	if err != nil {
+		return fmt.Errorf("walk blobs %s: %w", state, err)
+	}
+	for _, prefix := range prefixes {
+		err := eachKey(s.folder(state, prefix), state, prefix, func(key string) error {
+			return errors.Join(ctx.Err(), each(key))
+		})
+		if err != nil {
+			return fmt.Errorf("walk blobs %s: %w", state, err)
+		}
+	}
+	return nil
+}
+
+// eachKey calls each with the keys of one folder.
+func eachKey(dir string, state storage.State, prefix string, each func(key string) error) error {
+	d, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // only read
+	for {
+		names, err := d.Readdirnames(1024)
+		for _, name := range names {
+			if prefixOf(name) != prefix || (storage.Ref{State: state, Key: name}).Validate() != nil {
+				continue
+			}
+			if err := each(name); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -18,7 +18,12 @@ import (
 // Put implements storage.Store. A blob becomes visible to readers when it is
 // renamed, a moment before Put returns.
 func (s *Store) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
-	info, err := s.put(ctx, ref, r, opt)
+	return s.Keep(ctx, ref, r, opt, storage.Hooks{})
+}
+
+// Keep is Put for one who writes down what is held.
+func (s *Store) Keep(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions, h storage.Hooks) (storage.Info, error) {
+	info, err := s.put(ctx, ref, r, opt, h)
 	switch {
 	case err == nil:
 		s.space.Written()
@@ -28,7 +33,7 @@ func (s *Store) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt stora
 	return info, err
 }
 
-func (s *Store) put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
+func (s *Store) put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions, h storage.Hooks) (storage.Info, error) {
 	if err := errors.Join(ref.Validate(), opt.Validate(), ctx.Err()); err != nil {
 		return storage.Info{}, err
 	}
@@ -36,13 +41,18 @@ func (s *Store) put(ctx context.Context, ref storage.Ref, r io.Reader, opt stora
 		return storage.Info{}, err
 	}
 	tmp := s.temp()
-	info, err := s.fill(ctx, tmp, ref, r, opt)
+	held, err := s.fill(ctx, tmp, ref, r, opt, h)
+	info := held.Info
 	if err == nil {
 		// The last moment at which a caller that went away changes nothing.
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = s.install(ref, tmp)
+		err = s.install(ref, tmp, held, h)
+	}
+	if errors.Is(err, storage.ErrNotWanted) {
+		s.discard(tmp)
+		return info, err
 	}
 	if err != nil {
 		s.discard(tmp)
@@ -70,12 +80,12 @@ func (s *Store) room(size int64) error {
 }
 
 // fill writes bytes and footer to a new file and makes its content durable.
-func (s *Store) fill(ctx context.Context, path string, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
+func (s *Store) fill(ctx context.Context, path string, ref storage.Ref, r io.Reader, opt storage.PutOptions, h storage.Hooks) (storage.Held, error) {
 	f, err := s.fs.create(path)
 	if err != nil {
-		return storage.Info{}, failed("create", ref, err)
+		return storage.Held{}, failed("create", ref, err)
 	}
-	info, err := s.copy(ctx, f, ref, r, opt)
+	info, err := s.copy(ctx, f, ref, r, opt, h)
 	if err == nil {
 		if err = f.Sync(); err != nil {
 			err = failed("sync", ref, err)
@@ -104,37 +114,38 @@ const beginEvery = 512 << 10
 
 // copy writes r and the footer to f in large pieces. The footer goes out with
 // the last piece where it fits, so that a small blob is one write.
-func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
+func (s *Store) copy(ctx context.Context, f io.Writer, ref storage.Ref, r io.Reader, opt storage.PutOptions, h storage.Hooks) (storage.Held, error) {
 	buf := s.bufs.Get().(*[bufSize]byte)
 	defer s.bufs.Put(buf)
 	hash, size, begun := digest.New(), int64(0), int64(0)
 	defer hash.Close()
 	var sum []byte
+	var stamp int64
 	for end := false; !end; {
 		n, err := fillBuffer(ctx, r, buf[:bufSize-footer.Size])
 		if end = errors.Is(err, errEnd); err != nil && !end {
-			return storage.Info{}, fmt.Errorf("read blob %s/%s: %w", ref.State, ref.Key, err)
+			return storage.Held{}, fmt.Errorf("read blob %s/%s: %w", ref.State, ref.Key, err)
 		}
 		size += int64(n)
 		if err := opt.CheckLonger(size); err != nil {
-			return storage.Info{}, err
+			return storage.Held{}, err
 		}
 		piece := buf[:n]
 		_, _ = hash.Write(piece)
 		if end {
-			sum = hash.Sum()
-			piece = append(piece, footer.Encode(ref, size, sum)...)
+			sum, stamp = hash.Sum(), h.StampNow()
+			piece = append(piece, footer.EncodeStamped(ref, size, sum, stamp)...)
 		}
 		if _, err := f.Write(piece); err != nil {
-			return storage.Info{}, failed("write", ref, err)
+			return storage.Held{}, failed("write", ref, err)
 		}
 		if size-begun >= beginEvery && !end {
 			startWriting(f, begun, size-begun)
 			begun = size
 		}
 	}
-	info := storage.Info{Key: ref.Key, Size: size, SHA256: hex.EncodeToString(sum)}
-	return info, opt.Check(size, info.SHA256)
+	held := storage.Held{Info: storage.Info{Key: ref.Key, Size: size, SHA256: hex.EncodeToString(sum)}, Stamp: stamp}
+	return held, opt.Check(size, held.SHA256)
 }
 
 // errEnd is the clean end of a reader. io.ReadFull would not do: it cannot tell

@@ -8,7 +8,7 @@
 //	 8  4  version, 1
 //	12  8  size of the blob in bytes
 //	20 32  SHA-256 of the blob
-//	52  8  zero
+//	52  8  stamp: when the blob was put, by the order of [EncodeStamped]; 0: not known
 //	60  4  CRC-32C of the 60 bytes before, then "<state>/<key>"
 //
 // The name is part of the checksum so that a file under another blob's name,
@@ -37,13 +37,19 @@ const (
 // ErrDamaged is wrapped by every error about bytes that are not what was put.
 var ErrDamaged = errors.New("blob is damaged")
 
-// Encode makes the footer of a blob.
-func Encode(ref storage.Ref, size int64, sum []byte) []byte {
+// Encode makes the footer of a blob without a stamp.
+func Encode(ref storage.Ref, size int64, sum []byte) []byte { return EncodeStamped(ref, size, sum, 0) }
+
+// EncodeStamped makes the footer of a blob that was put at stamp: nanoseconds of
+// a clock that nodes which copy each other's blobs have in common. Readers that
+// know of no stamp take no notice of it.
+func EncodeStamped(ref storage.Ref, size int64, sum []byte, stamp int64) []byte {
 	b := make([]byte, Size)
 	copy(b, magic)
 	binary.LittleEndian.PutUint32(b[8:], version)
 	binary.LittleEndian.PutUint64(b[12:], uint64(size)) //nolint:gosec // never negative
 	copy(b[20:52], sum)
+	binary.LittleEndian.PutUint64(b[52:], uint64(stamp)) //nolint:gosec // its bits, whatever they are
 	binary.LittleEndian.PutUint32(b[60:], checksum(ref, b))
 	return b
 }
@@ -66,6 +72,11 @@ func Decode(ref storage.Ref, b []byte, fileSize int64) (size int64, digest strin
 		return 0, "", fmt.Errorf("%w: %d bytes instead of %d", ErrDamaged, fileSize-Size, size)
 	}
 	return size, hex.EncodeToString(b[20:52]), nil
+}
+
+// Stamp gives the stamp of a footer that Decode found to be right.
+func Stamp(b []byte) int64 {
+	return int64(binary.LittleEndian.Uint64(b[52:])) //nolint:gosec // its bits, whatever they are
 }
 
 func checksum(ref storage.Ref, b []byte) uint32 {
