@@ -14,7 +14,7 @@ type Kind string
 // The kinds of events.
 const (
 	// Queued is published when a task can be claimed: created, released,
-	// expired or retried.
+	// expired or retried, or when it has waited for its time.
 	Queued Kind = "queued"
 	// Ended is published when a task is finished, failed or cancelled.
 	Ended Kind = "ended"
@@ -33,6 +33,9 @@ type Event struct {
 	Task json.RawMessage `json:"task,omitempty"`
 	// Needs is what a queued task needs of a worker, as taskdb recorded it.
 	Needs uint64 `json:"needs,omitempty"`
+	// InMillis is in how many milliseconds a queued task can be claimed, rounded up,
+	// where it waits for a time; whoever ends that wait tells again.
+	InMillis int64 `json:"inMillis,omitempty"`
 }
 
 // Publisher is the side that tells. Publish never blocks and never fails.

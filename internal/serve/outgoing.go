@@ -29,3 +29,10 @@ func (o *outgoing) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return o.next.RoundTrip(&r2)
 }
+
+// CloseIdleConnections passes on what a client asks for.
+func (o *outgoing) CloseIdleConnections() {
+	if c, ok := o.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}

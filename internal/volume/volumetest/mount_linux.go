@@ -45,6 +45,28 @@ func (d *Disk) ReadOnly(t testing.TB) {
 
 func (d *Disk) ballast() string { return filepath.Join(d.Dir, "ballast") }
 
+// Tighten leaves no room, without writing anything. It may be called from any
+// goroutine.
+func (d *Disk) Tighten() error {
+	var err error
+	for range 100 { // what is written meanwhile makes the new size too small
+		var st unix.Statfs_t
+		if err = unix.Statfs(d.Dir, &st); err != nil {
+			return err
+		}
+		size := (int64(st.Blocks) - int64(st.Bfree)) * st.Bsize //nolint:gosec // a small disk
+		if err = unix.Mount("", d.Dir, "", unix.MS_REMOUNT, fmt.Sprintf("size=%d", max(size, 4096))); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("tighten: %w", err)
+}
+
+// Widen gives it a size in bytes, which ends Tighten.
+func (d *Disk) Widen(bytes int) error {
+	return unix.Mount("", d.Dir, "", unix.MS_REMOUNT, fmt.Sprintf("size=%d", bytes))
+}
+
 // Fill leaves no room at all.
 func (d *Disk) Fill(t testing.TB) {
 	t.Helper()

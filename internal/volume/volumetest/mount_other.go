@@ -20,6 +20,12 @@ func New(t testing.TB, _ int) *Disk {
 // ReadOnly is never reached.
 func (d *Disk) ReadOnly(testing.TB) {}
 
+// Tighten is never reached.
+func (d *Disk) Tighten() error { return nil }
+
+// Widen is never reached.
+func (d *Disk) Widen(int) error { return nil }
+
 // Fill is never reached.
 func (d *Disk) Fill(testing.TB) {}
 
