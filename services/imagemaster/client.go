@@ -38,6 +38,19 @@ func (c *Client) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	req.ContentLength = u.Size
 	req.Header.Set("Content-Type", u.ContentType)
 	req.Header.Set(headerPipeline, string(u.Pipeline))
+	setQueue(req.Header, u)
+	if u.Keep != 0 {
+		req.Header.Set(headerKeep, u.Keep.String())
+	}
+	if !u.Expires.IsZero() {
+		req.Header.Set(headerExpires, u.Expires.UTC().Format(time.RFC3339Nano))
+	}
+	if u.IdempotencyKey != "" {
+		req.Header.Set(headerKey, u.IdempotencyKey)
+	}
+	if u.Dedupe {
+		req.Header.Set(headerDedupe, "true")
+	}
 	var acc Accepted
 	err = c.do(req, http.StatusAccepted, &acc)
 	if err != nil && body.failed() != nil {
@@ -87,6 +100,9 @@ func (c *Client) Get(ctx context.Context, id, rendition string, span storage.Spa
 // GetWork asks for work, and waits if told to.
 func (c *Client) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	q := url.Values{"worker": {r.Worker}, "max": {strconv.Itoa(r.Max)}, "wait": {bounded(r.Wait).String()}}
+	if r.Engine != "" {
+		q.Set("engine", r.Engine)
+	}
 	if len(r.Others) > 0 { // else it makes no difference
 		others := make([]string, len(r.Others))
 		for i, can := range r.Others {

@@ -20,17 +20,35 @@ import (
 // the raw bytes of an upload.
 const headerPipeline = "Imagemill-Pipeline"
 
+// headerKeep and headerExpires carry for how long, or until when, an image is kept.
+const (
+	headerKeep    = "Imagemill-Keep"
+	headerExpires = "Imagemill-Expires"
+)
+
+// headerKey carries what tells repeats of an upload. It is not Idempotency-Key,
+// which would have the transport repeat a body that it cannot send twice.
+const headerKey = "Imagemill-Key"
+
+// headerDedupe is "true" for an upload whose work may be spared.
+const headerDedupe = "Imagemill-Dedupe"
+
 // pace is how slowly a frontend may pass on an upload: it has its own limits
 // for the client, so this one only finds a frontend that hangs.
 func pace() serve.Pace { return serve.Pace{Grace: time.Minute, Rate: 256} }
 
 // Routes adds the routes of both sides.
 func (s *Service) Routes(e *echo.Echo) {
-	// The frontend's side. A repeated upload is a new image; the others are safe to repeat.
+	// The frontend's side. A repeated upload is a new image, unless it brings a key; the others are safe to repeat.
 	e.POST("/newImage", s.newImage)
 	e.GET("/isReady", s.isReady)
 	e.GET("/get", s.get)
 	e.HEAD("/get", s.get)
+	e.GET("/images", s.list)
+	e.POST("/images/retry", s.retryFailed)
+	e.POST("/images/:id/retry", s.retry)
+	e.POST("/images/:id/cancel", s.cancel)
+	e.DELETE("/images/:id", s.delete)
 	// The workers' side. A repeated report is safe; getWork claims anew each time.
 	e.GET("/getWork", s.getWork)
 	e.POST("/workProgress", report(s.WorkProgress))
@@ -42,15 +60,39 @@ func (s *Service) Routes(e *echo.Echo) {
 
 func (s *Service) newImage(c echo.Context) error {
 	r := c.Request()
-	acc, err := s.NewImage(r.Context(), Upload{
+	u := Upload{
 		Pipeline:    json.RawMessage(r.Header.Get(headerPipeline)),
 		ContentType: r.Header.Get(echo.HeaderContentType), Size: r.ContentLength,
-		Body: serve.Paced(c, r.Body, pace()),
-	})
+		Body: serve.Paced(c, r.Body, pace()), IdempotencyKey: r.Header.Get(headerKey),
+		Dedupe: r.Header.Get(headerDedupe) == "true",
+	}
+	var err error
+	if u.Keep, u.Expires, err = end(r.Header); err != nil {
+		return err
+	}
+	if err := readQueue(r.Header, &u); err != nil {
+		return err
+	}
+	acc, err := s.NewImage(r.Context(), u)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusAccepted, acc)
+}
+
+// end reads how long an upload is to be kept.
+func end(h http.Header) (keep time.Duration, expires time.Time, err error) {
+	if v := h.Get(headerKeep); v != "" {
+		if keep, err = time.ParseDuration(v); err != nil {
+			return 0, expires, fault.New(fault.Invalid, "must be a duration, such as 24h").WithField(headerKeep)
+		}
+	}
+	if v := h.Get(headerExpires); v != "" {
+		if expires, err = time.Parse(time.RFC3339Nano, v); err != nil {
+			return 0, expires, fault.New(fault.Invalid, "must be a time in the form of RFC 3339").WithField(headerExpires)
+		}
+	}
+	return keep, expires, nil
 }
 
 func (s *Service) isReady(c echo.Context) error {
@@ -63,6 +105,13 @@ func (s *Service) isReady(c echo.Context) error {
 		return err
 	}
 	return c.JSON(http.StatusOK, st)
+}
+
+func (s *Service) delete(c echo.Context) error {
+	if err := s.Delete(c.Request().Context(), c.Request().Header.Get(headerOwner), c.Param("id")); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
 }
 
 func (s *Service) get(c echo.Context) error {
@@ -110,7 +159,7 @@ func (s *Service) getWork(c echo.Context) error {
 			return fault.Newf(fault.Invalid, "must be a number from 1 to %d", taskdb.MaxClaim).WithField("max")
 		}
 	}
-	r := WorkRequest{Worker: c.QueryParam("worker"), Max: most, Wait: wait}
+	r := WorkRequest{Worker: c.QueryParam("worker"), Max: most, Wait: wait, Engine: c.QueryParam("engine")}
 	if r.Can, r.Others, err = abilities(c); err != nil {
 		return err
 	}

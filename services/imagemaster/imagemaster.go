@@ -21,11 +21,45 @@ type Upload struct {
 	Size int64
 	// Body gives the bytes; it is read once and not closed.
 	Body io.Reader
+	// Lane is where its work waits, and Owner whose turn it uses; see taskdb.Leases.
+	Lane  taskdb.Lane
+	Owner string
+	// NotBefore, or Delay from now, is when its work may begin: at most one of the two
+	// is set, at most taskdb.MaxAhead ahead.
+	NotBefore time.Time
+	Delay     time.Duration
+	// IdempotencyKey is by what a repeat of this upload is known, 1 to 255
+	// characters of printable ASCII, or "" for never. Users share these keys, so a
+	// frontend makes them of theirs.
+	IdempotencyKey string
+	// Keep is for how long the image is to be kept from now, and Expires until when, at
+	// most one of both; by taskdb's clock, and at most MaxKeep. Zero is for as
+	// long as the settings say.
+	Keep    time.Duration
+	Expires time.Time
+	// Dedupe spares the work where it was, or is being, done on the same bytes of the
+	// same owner with the same pipeline by the same version of an engine.
+	Dedupe bool
 }
+
+// MaxAhead is how far ahead the work of an image can be scheduled.
+const MaxAhead = taskdb.MaxAhead
+
+// MaxKeep is the longest time for which an image is kept, but for ever.
+const MaxKeep = taskdb.MaxKeep
+
+// MaxPage bounds the images of one page, and of one RetryFailed.
+const MaxPage = taskdb.MaxPage
+
+// ParseLane reads the name of a lane, "interactive" or "batch", "" for the former.
+// Any other is fault.Invalid.
+func ParseLane(name string) (taskdb.Lane, error) { return taskdb.ParseLane(name) }
 
 // Accepted names the image that a durable upload became.
 type Accepted struct {
 	ID string `json:"id"`
+	// State is StateFinished where there is nothing to wait for, or "".
+	State string `json:"state,omitempty"`
 }
 
 // The states as users see them; "not found" is an error, not a state.
@@ -44,6 +78,12 @@ type Status struct {
 	Progress float64   `json:"progress"`
 	Created  time.Time `json:"created"`
 	Updated  time.Time `json:"updated"`
+	// Lane is "batch" for an image whose work may wait for that of others.
+	Lane taskdb.Lane `json:"lane,omitempty"`
+	// NotBefore is when work on it may begin, or begin again, while that is to come.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	// Expires is when the image is removed; zero for as long as the settings say.
+	Expires time.Time `json:"expires,omitzero"`
 	// Attempts counts how often a worker took the image up.
 	Attempts int `json:"attempts"`
 	// Error is the sentence that says why a failed image failed.
@@ -82,9 +122,12 @@ type Image struct {
 // fault.Unavailable everywhere.
 type Images interface {
 	// NewImage stores the original and records its task; both are durable when it
-	// returns. A wrong pipeline or an empty body is fault.Invalid; an error of
-	// u.Body comes back as it is, and nothing stays behind. After
-	// fault.Unavailable the image may or may not have been taken in.
+	// returns. A wrong pipeline or an empty body is fault.Invalid; while more images
+	// wait than may it is fault.Overloaded, with when to come back, and u.Body is
+	// not read; an error of u.Body comes back as it is, and nothing stays behind. After
+	// fault.Unavailable the image may or may not have been taken in. If there is an
+	// image with the same IdempotencyKey, that is what is given, and nothing new
+	// stays behind; if its bytes or its pipeline are others, fault.Unprocessable.
 	NewImage(ctx context.Context, u Upload) (Accepted, error)
 	// IsReady gives the status, at once if wait is 0 or the image has reached its
 	// end; otherwise when it does, or when wait (at most MaxWait) is over. A
@@ -95,6 +138,37 @@ type Images interface {
 	// the reason. Unknown image or rendition: fault.NotFound. A span outside it:
 	// fault.Range.
 	Get(ctx context.Context, id, rendition string, span storage.Span) (Image, error)
+}
+
+// Listing is one page of images, in rising order of ID.
+type Listing struct {
+	Images []Status `json:"images"`
+	// Next is the cursor of the next page, empty on the last one.
+	Next string `json:"next,omitempty"`
+}
+
+// Care is the side of the frontend on which owners look after what they brought. The
+// owner "" is everybody; another one's images are fault.NotFound. A store that cannot
+// be reached is fault.Unavailable. All calls are safe to repeat.
+type Care interface {
+	// List gives the images in a state that is an end (StateFinished, StateFailed,
+	// StateCancelled) with IDs above after, at most limit (0: 100, at most
+	// taskdb.MaxPage). Another state or limit is fault.Invalid.
+	List(ctx context.Context, owner, state, after string, limit int) (Listing, error)
+	// Cancel ends an image that is in progress; a worker that has it stops. Cancelled
+	// already: no change. Finished or failed: fault.Conflict with the state.
+	Cancel(ctx context.Context, owner, id string) (Status, error)
+	// Retry lets a failed or cancelled image be worked again. In progress but not in a
+	// worker's hands: no change. Otherwise fault.Conflict with the state.
+	Retry(ctx context.Context, owner, id string) (Status, error)
+	// RetryFailed retries the failed images with IDs above after, at most limit (0: 100,
+	// at most taskdb.MaxPage); see taskdb.Owners.
+	RetryFailed(ctx context.Context, owner, after string, limit int) (taskdb.Retries, error)
+	// Delete removes an image with all that belongs to it, whatever its state; work
+	// in hand is cancelled first. It is gone, durably, when this returns; a blob
+	// that cannot be removed now is removed by the sweeper. An unknown one, and another
+	// owner's, which is left alone, is no error. A malformed ID is fault.Invalid.
+	Delete(ctx context.Context, owner, id string) error
 }
 
 // MaxWait bounds every long poll.
@@ -112,6 +186,9 @@ type WorkRequest struct {
 	// can, at most taskdb.MaxOthers; see taskdb.Claim. Without them, all work is taken.
 	Can    ability.Set
 	Others []ability.Set
+	// Engine is the version of its engine, as in taskdb.Result.EngineVersion, at most
+	// 200 characters.
+	Engine string
 }
 
 // Work is one task in a worker's hands.
@@ -169,8 +246,9 @@ type WorkQueue interface {
 	WorkReleased(ctx context.Context, l taskdb.Lease) error
 }
 
-// Master is both sides.
+// Master is all sides.
 type Master interface {
 	Images
+	Care
 	WorkQueue
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,6 +26,19 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, InvalidPipeline(err)
 	}
+	n := taskdb.NewTask{
+		Lane: u.Lane, Owner: u.Owner, NotBefore: u.NotBefore, DelayMillis: u.Delay.Milliseconds(),
+		IdempotencyKey: u.IdempotencyKey, KeepMillis: u.Keep.Milliseconds(), Expires: u.Expires, Dedupe: u.Dedupe,
+	}
+	if err := errors.Join(n.ValidateQueue(time.Now()), n.ValidateKeep()); err != nil {
+		return Accepted{}, err
+	}
+	if !printable(u.IdempotencyKey) {
+		return Accepted{}, fault.Newf(fault.Invalid, "must be at most %d characters of printable ASCII", maxKey).WithField("Idempotency-Key")
+	}
+	if err := s.backlog.admit(ctx); err != nil {
+		return Accepted{}, err
+	}
 	uid, err := uuid.NewV7()
 	if err != nil {
 		return Accepted{}, fmt.Errorf("make image ID: %w", err)
@@ -43,21 +57,47 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 	// a time that is well below the age at which the sweeper takes orphans away.
 	rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RecordTimeout)
 	defer cancel()
-	s.wakes.begin(id)
-	err = s.deps.Records.Record(rctx, taskdb.Record{Create: &taskdb.NewTask{
-		ID: id, Pipeline: u.Pipeline,
-		Original: taskdb.Blob{Key: ref.Key, Size: info.Size, SHA256: info.SHA256, ContentType: u.ContentType},
-		Needs:    uint64(ability.Needs(p, sniff.ByMIME(u.ContentType))),
-	}})[0]
+	n.ID, n.Pipeline, n.Needs = id, u.Pipeline, uint64(ability.Needs(p, sniff.ByMIME(u.ContentType)))
+	n.Original = taskdb.Blob{Key: ref.Key, Size: info.Size, SHA256: info.SHA256, ContentType: u.ContentType}
+	s.atUpload(rctx, &n)
+	if n.Result == nil {
+		s.wakes.begin(id)
+	}
+	err = s.deps.Records.Record(rctx, taskdb.Record{Create: &n})[0]
 	if err != nil {
 		s.wakes.forget(id)
+		if first, ok := taskdb.Repeated(n, err); ok {
+			s.discardAll(ctx, ref, n.Result)
+			return Accepted{ID: first}, nil
+		}
 		// Where the task may have been recorded, the blob must stay: the sweeper decides.
-		if k := fault.KindOf(err); k == fault.Invalid || k == fault.Conflict || k == fault.Overloaded || k == fault.StorageFull {
-			s.discard(ctx, ref)
+		if k := fault.KindOf(err); k == fault.Invalid || k == fault.Conflict || k == fault.Overloaded || k == fault.StorageFull || k == fault.Unprocessable {
+			s.discardAll(ctx, ref, n.Result)
 		}
 		return Accepted{}, fmt.Errorf("record task %s: %w", id, err)
 	}
+	if n.Result != nil {
+		s.recent.ended(s.deps.Now(), id, n.Result.Renditions)
+		s.dedupe.count.WithLabelValues(atUpload).Inc()
+		return Accepted{ID: id, State: StateFinished}, nil
+	}
+	s.backlog.recorded()
 	return Accepted{ID: id}, nil
+}
+
+// discardAll removes an original, and what was copied for it.
+func (s *Service) discardAll(ctx context.Context, original storage.Ref, r *taskdb.Result) {
+	s.discard(ctx, original)
+	if r != nil {
+		s.dedupe.discard(ctx, r.Renditions)
+	}
+}
+
+// maxKey bounds Upload.IdempotencyKey, in characters.
+const maxKey = 255
+
+func printable(key string) bool {
+	return len(key) <= maxKey && !strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // InvalidPipeline gives an error of pkg/pipeline its kind and keeps its path.
@@ -86,8 +126,10 @@ func (s *Service) IsReady(ctx context.Context, id string, wait time.Duration) (S
 	defer w.stop()
 	deadline := time.NewTimer(bounded(wait))
 	defer deadline.Stop()
+	slow := time.NewTicker(s.cfg.Poll)
+	defer slow.Stop()
 	last := wait <= 0
-	read := last || !s.wakes.isFresh(id)
+	read := last || !w.fresh
 	for {
 		if read {
 			t, err := s.deps.Tasks.Get(ctx, id)
@@ -98,7 +140,7 @@ func (s *Service) IsReady(ctx context.Context, id string, wait time.Duration) (S
 				return st, nil
 			}
 		}
-		ended, again := s.await(ctx, w, always, deadline)
+		ended, again := s.await(ctx, w, slow.C, deadline)
 		if st, ok := outcome(ended); ok {
 			return st, nil
 		}
@@ -121,6 +163,7 @@ func outcome(event json.RawMessage) (Status, bool) {
 func statusOf(t taskdb.Task) Status {
 	st := Status{
 		ID: t.ID, State: userState(t.State), Progress: t.Progress, Created: t.Created, Updated: t.Updated, Attempts: t.Attempt,
+		Lane: t.Lane, NotBefore: t.NotBefore, Expires: t.Expires,
 		Original: Picture{ContentType: t.Original.ContentType, Size: t.Original.Size, SHA256: t.Original.SHA256},
 	}
 	for _, f := range t.Failures {
@@ -162,14 +205,11 @@ func (s *Service) Get(ctx context.Context, id, rendition string, span storage.Sp
 	if err := checkID(id); err != nil {
 		return Image{}, err
 	}
-	t, err := s.deps.Tasks.Get(ctx, id)
+	made, err := s.made(ctx, id)
 	if err != nil {
-		return Image{}, fmt.Errorf("get task %s: %w", id, err)
-	}
-	if err := unfinished(t); err != nil {
 		return Image{}, err
 	}
-	r, ok := pick(t.Result.Renditions, rendition)
+	r, ok := pick(made, rendition)
 	if !ok {
 		return Image{}, fault.Newf(fault.NotFound, "image %s has no rendition %.64q", id, rendition).WithField("rendition")
 	}
@@ -178,6 +218,22 @@ func (s *Service) Get(ctx context.Context, id, rendition string, span storage.Sp
 		return Image{}, fmt.Errorf("open rendition %s: %w", r.Key, err)
 	}
 	return Image{Object: obj, ContentType: r.ContentType, Name: r.Name, Format: r.Format}, nil
+}
+
+// made is what came of an image, or why there is nothing.
+func (s *Service) made(ctx context.Context, id string) ([]taskdb.Rendition, error) {
+	if made, ok := s.recent.of(s.deps.Now(), id); ok {
+		return made, nil
+	}
+	t, err := s.deps.Tasks.Get(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("get task %s: %w", id, err)
+	}
+	if err := unfinished(t); err != nil {
+		return nil, err
+	}
+	s.recent.ended(s.deps.Now(), id, t.Result.Renditions)
+	return t.Result.Renditions, nil
 }
 
 // unfinished says why a task has nothing to download; nil if it has.

@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -46,18 +45,20 @@ func newService(t *testing.T, cfg imagemaster.Config, deps imagemaster.Deps) *im
 	return s
 }
 
-// overHTTP puts a master behind HTTP and gives a client of it.
+// overHTTP runs a master and gives a client of it.
 func overHTTP(t *testing.T, s *imagemaster.Service) (*imagemaster.Client, string) {
 	t.Helper()
-	srv := httptest.NewServer(s.Handler())
+	run(t, s)
 	tr := &http.Transport{}
-	t.Cleanup(func() { tr.CloseIdleConnections(); srv.Close() })
-	return imagemaster.NewClient(srv.URL, &http.Client{Transport: tr}), srv.URL
+	t.Cleanup(tr.CloseIdleConnections)
+	return imagemaster.NewClient(s.URL(), &http.Client{Transport: tr}), s.URL()
 }
 
 func TestService(t *testing.T) {
 	imagemastertest.Run(t, func(t *testing.T, env imagemastertest.Env) imagemaster.Master {
-		return newService(t, testConfig(), testDeps(env.Tasks, env.Blobs, env.Events))
+		s := newService(t, testConfig(), testDeps(env.Tasks, env.Blobs, env.Events))
+		run(t, s)
+		return s
 	})
 }
 

@@ -53,8 +53,12 @@ type Service struct {
 	wakes  *wakes
 	trust  trust
 	server *serve.Server
+	// backlog bounds what waits to be worked.
+	backlog *backlog
 	// pipelines are those found to be valid of late.
 	pipelines memo.Memo[pipeline.Pipeline]
+	recent    recent
+	dedupe    *deduper
 
 	sweeping sync.Mutex           // one sweep at a time
 	suspects map[string]time.Time // blobs without a task, and since when they are seen so
@@ -75,6 +79,11 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Now = time.Now
 	}
 	s := &Service{cfg: cfg, deps: deps, wakes: newWakes(), trust: trust{bus: deps.Events}, suspects: map[string]time.Time{}}
+	s.dedupe = newDeduper(deps)
+	if deps.Metrics != nil {
+		deps.Metrics.MustRegister(s.dedupe.count)
+	}
+	s.backlog = &backlog{most: cfg.MaxWaiting, ask: deps.Tasks.Stats, now: deps.Now}
 	var err error
 	s.server, err = serve.New(cfg.Serve, serve.App{
 		Service: "imagemaster", Instance: deps.Instance, Version: deps.Version, Log: deps.Log,
@@ -91,6 +100,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer cancel()
 	var g rungroup.Group
 	g.Add("sweeper", s.sweep)
+	g.Add("poll", s.poll)
 	g.Add("http", s.server.Run)
 	return g.Run(ctx)
 }

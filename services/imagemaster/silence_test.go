@@ -56,6 +56,7 @@ func TestAParkedCallOfASilentWorkerIsEnded(t *testing.T) {
 
 func TestAClaimTellsHowLongItsCallHasWaited(t *testing.T) {
 	w := newWorld(t, nil)
+	run(t, w.Service)
 	ctx, cancel := context.WithCancel(t.Context())
 	claims := make(chan int64, 1000)
 	w.tasks.claim = func(_ context.Context, c taskdb.Claim) ([]taskdb.Task, error) {

@@ -16,6 +16,14 @@ type tasks struct {
 	claim  func(context.Context, taskdb.Claim) ([]taskdb.Task, error)
 	get    func(context.Context, string) (taskdb.Task, error)
 	expire func(context.Context) (taskdb.Expiry, error)
+	stats  func(context.Context) (taskdb.Stats, error)
+}
+
+func (s *tasks) Stats(ctx context.Context) (taskdb.Stats, error) {
+	if s.stats != nil {
+		return s.stats(ctx)
+	}
+	return s.Store.Stats(ctx)
 }
 
 func (s *tasks) Expire(ctx context.Context) (taskdb.Expiry, error) {
@@ -53,6 +61,7 @@ type blobs struct {
 	age, off time.Duration
 	mute     bool // it does not say its time
 	list     error
+	delete   error
 	put      func(context.Context, storage.Ref, io.Reader, storage.PutOptions) (storage.Info, error)
 }
 
@@ -61,6 +70,13 @@ func (b *blobs) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt stora
 		return b.put(ctx, ref, r, opt)
 	}
 	return b.Store.Put(ctx, ref, r, opt)
+}
+
+func (b *blobs) Delete(ctx context.Context, ref storage.Ref) error {
+	if b.delete != nil {
+		return b.delete
+	}
+	return b.Store.Delete(ctx, ref)
 }
 
 func (b *blobs) List(ctx context.Context, state storage.State, after string, limit int) (storage.Page, error) {

@@ -15,22 +15,28 @@ const sweepPage = 1000
 // sweep cleans up behind crashes until ctx is done. Several masters may sweep
 // at once: every step is safe to repeat.
 func (s *Service) sweep(ctx context.Context) error {
-	expire := time.NewTimer(s.cfg.ExpireEvery)
+	expire, at := time.NewTimer(s.cfg.ExpireEvery), time.Now().Add(s.cfg.ExpireEvery)
 	defer expire.Stop()
-	var orphans <-chan time.Time
-	if s.cfg.SweepEvery > 0 {
-		// Masters that start together spread their sweeps.
-		t := time.NewTicker(s.cfg.SweepEvery + rand.N(s.cfg.SweepEvery/10+1))
-		defer t.Stop()
-		orphans = t.C
-	}
+	orphans, stopOrphans := spread(s.cfg.SweepEvery)
+	defer stopOrphans()
+	due, stopDue := spread(s.cfg.PurgeEvery)
+	defer stopDue()
 	var w wholeSweeps
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-expire.C:
-			expire.Reset(s.expireLeases(ctx))
+			pause := s.expireLeases(ctx)
+			at = time.Now().Add(pause)
+			expire.Reset(pause)
+		case <-s.wakes.sooner:
+			if due := s.wakes.takeDue(); !due.IsZero() && due.Before(at) {
+				at = due
+				expire.Reset(time.Until(due))
+			}
+		case <-due:
+			s.purge(ctx)
 		case now := <-orphans:
 			since := now.Add(-s.cfg.SweepWindow)
 			if w.due(now, s.settle()) {
@@ -45,11 +51,21 @@ func (s *Service) sweep(ctx context.Context) error {
 	}
 }
 
+// spread ticks, a little slower than every d, so that masters that start together
+// do not sweep together; never for 0.
+func spread(d time.Duration) (ticks <-chan time.Time, stop func()) {
+	if d <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(d + rand.N(d/10+1))
+	return t.C, t.Stop
+}
+
 // maxQuiet bounds the time without a look at the leases, whatever taskdb says.
 const maxQuiet = 15 * time.Second
 
-// expireLeases ends all leases that have run out, and gives the time until it is
-// worth looking again: when the next can run out, so that an idle system is left
+// expireLeases ends all leases, pauses and schedules that are over, and gives the
+// time until it is worth looking again: when the next can be over, so that an idle system is left
 // in peace, and a dead worker's task waits no longer than it must.
 func (s *Service) expireLeases(ctx context.Context) time.Duration {
 	for {

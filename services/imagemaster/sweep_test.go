@@ -1,6 +1,7 @@
 package imagemaster_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -112,4 +113,88 @@ func TestASweepLooksNoFurtherBackThanItIsTold(t *testing.T) {
 		w.clock.Advance(time.Hour)
 	}
 	require.True(t, w.has(t, ref))
+}
+
+// A master that is killed after it has removed a task, and before its blobs, leaves
+// them to the sweeper; so does a storage that cannot be reached then.
+func TestWhatADeletionLeavesIsSwept(t *testing.T) {
+	for name, remove := range map[string]func(*world, string) error{
+		"killed in between": func(w *world, id string) error {
+			_, err := w.tasks.Delete(t.Context(), id)
+			return err
+		},
+		"storage is away": func(w *world, id string) error {
+			w.blobs.delete = fault.New(fault.Unavailable, "away")
+			defer func() { w.blobs.delete = nil }()
+			return w.Delete(t.Context(), "", id)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newOldWorld(t)
+			kept, gone := w.finish(t), w.finish(t)
+			require.NoError(t, remove(w, gone))
+			_, err := w.IsReady(t.Context(), gone, 0)
+			require.Equal(t, fault.NotFound, fault.KindOf(err), "%v", err)
+			require.True(t, w.has(t, imagemaster.OriginalRef(gone)))
+			require.Equal(t, 2, w.sweepTwice(t))
+			for _, id := range []string{kept, gone} {
+				require.Equal(t, id == kept, w.has(t, imagemaster.OriginalRef(id)))
+				require.Equal(t, id == kept, w.has(t, imagemaster.RenditionRef(id, 1, "a")))
+			}
+		})
+	}
+}
+
+// finish gives an image with one rendition.
+func (w *world) finish(t *testing.T) string {
+	t.Helper()
+	id := w.take(t)
+	_, err := w.tasks.Claim(t.Context(), taskdb.Claim{Worker: "w", Max: 1})
+	require.NoError(t, err)
+	ref := w.store(t, imagemaster.RenditionRef(id, 1, "a"))
+	_, err = w.tasks.Finish(t.Context(), id, taskdb.Result{
+		Attempt: 1, Renditions: []taskdb.Rendition{{Name: "a", Blob: taskdb.Blob{Key: ref.Key, Size: 1, SHA256: strings.Repeat("0", 64)}}},
+	})
+	require.NoError(t, err)
+	return id
+}
+
+// A first attempt that died between the blob and the task, or of which nobody knows
+// whether it was recorded, is sent again with its key: there is one image, and the
+// blob of the other is an orphan.
+func TestARepeatAfterAnUploadThatBroke(t *testing.T) {
+	for name, recorded := range map[string]bool{"not recorded": false, "recorded, and not told": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newOldWorld(t)
+			var first string
+			w.tasks.create = func(ctx context.Context, n taskdb.NewTask) (taskdb.Task, error) {
+				first = n.ID
+				if recorded {
+					_, err := w.tasks.Store.Create(ctx, n)
+					require.NoError(t, err)
+				}
+				return taskdb.Task{}, fault.New(fault.Unavailable, "the connection broke")
+			}
+			send := func() (imagemaster.Accepted, error) {
+				u := upload("original")
+				u.IdempotencyKey = "a key"
+				return w.NewImage(t.Context(), u)
+			}
+			_, err := send()
+			require.Equal(t, fault.Unavailable, fault.KindOf(err), "%v", err)
+			w.tasks.create = nil
+			acc, err := send()
+			require.NoError(t, err)
+			require.Equal(t, recorded, acc.ID == first)
+			again, err := send()
+			require.NoError(t, err)
+			require.Equal(t, acc, again)
+			swept := 1
+			if recorded {
+				swept = 0
+			}
+			require.Equal(t, swept, w.sweepTwice(t))
+			require.True(t, w.has(t, imagemaster.OriginalRef(acc.ID)))
+		})
+	}
 }

@@ -1,12 +1,16 @@
 package imagemaster
 
 import (
+	"context"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"imagemill/internal/events"
+	"imagemill/services/storage"
+	"imagemill/services/taskdb"
 )
 
 // line is a bus that is connected, or not.
@@ -34,12 +38,34 @@ func TestCallersPollSeldomWhileTheyAreTold(t *testing.T) {
 	bus.up = false
 	require.Equal(t, all, turns(&tr), "the bus is away")
 	bus.up = true
+	require.Equal(t, all, turns(&tr), "it was away, and others may not have found it yet")
+	later := func() { tr.doubted.Add(-doubtful.Nanoseconds()) }
+	later()
 	require.Equal(t, []int{5, 10}, turns(&tr))
-	tr.untold()
+	tr.doubt()
 	require.Equal(t, all, turns(&tr), "a task came without an event")
-	tr.lost.Store(time.Now().Add(-time.Second).UnixNano())
+	later()
 	require.Equal(t, []int{5, 10}, turns(&tr), "that was long ago")
 
 	silent := trust{bus: events.NewMemory()}
 	require.Equal(t, all, turns(&silent), "a bus that cannot tell")
+}
+
+// The first task may be queued before taskdb has found the bus.
+func TestTrustIsEarned(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Poll = 10 * time.Millisecond
+	cfg.Serve.Listen = "127.0.0.1:0"
+	bus := &line{Bus: events.NewMemory(), up: true}
+	s, err := New(cfg, Deps{
+		Log: slog.New(slog.DiscardHandler), Instance: "m1", Blobs: storage.NewMem(), Events: bus,
+		Tasks: taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{}),
+	})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	require.Eventually(t, func() bool { return s.trust.doubted.Load() > time.Now().UnixNano() }, time.Minute, time.Millisecond)
+	stop()
+	require.NoError(t, <-ended)
 }

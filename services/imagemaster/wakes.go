@@ -25,6 +25,8 @@ type wakes struct {
 	queue  *list.List // of *waiter: callers of GetWork, the longest waiting first
 	byTask map[string]map[*waiter]struct{}
 	fresh  map[string]struct{} // recorded by this master, and not heard to have ended
+	due    time.Time           // when the first of the tasks that were heard to wait for a time can be claimed; zero for none
+	sooner chan struct{}       // holds a signal when that has changed
 }
 
 // waiter is one parked call, of GetWork with its claim. ready holds at most one wake-up, with the task
@@ -32,12 +34,13 @@ type wakes struct {
 type waiter struct {
 	ready  chan json.RawMessage
 	stop   func()
-	polled bool // what woke it last was the slow poll
+	polled bool // what woke it was the slow poll; settled once it has stopped
+	fresh  bool // the task was recorded by this master, and its end not heard when the wait began
 	claim  taskdb.Claim
 }
 
 func newWakes() *wakes {
-	return &wakes{queue: list.New(), byTask: map[string]map[*waiter]struct{}{}, fresh: map[string]struct{}{}}
+	return &wakes{queue: list.New(), byTask: map[string]map[*waiter]struct{}{}, fresh: map[string]struct{}{}, sooner: make(chan struct{}, 1)}
 }
 
 // begin remembers a task that is about to be recorded: until its end is heard,
@@ -58,17 +61,14 @@ func (w *wakes) forget(id string) {
 	delete(w.fresh, id)
 }
 
-func (w *wakes) isFresh(id string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_, ok := w.fresh[id]
-	return ok
-}
-
 // event is called by the bus; it never blocks.
 func (w *wakes) event(e events.Event) {
 	switch e.Kind {
 	case events.Queued:
+		if e.InMillis > 0 {
+			w.waits(time.Now().Add(time.Duration(e.InMillis) * time.Millisecond))
+			return
+		}
 		w.nextFor(e.Needs)
 	case events.Ended:
 		w.mu.Lock()
@@ -79,6 +79,30 @@ func (w *wakes) event(e events.Event) {
 		}
 	case events.Progress:
 	}
+}
+
+// waits notes when a task that waits for a time can be claimed.
+func (w *wakes) waits(until time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.due.IsZero() && !until.Before(w.due) {
+		return
+	}
+	w.due = until
+	select {
+	case w.sooner <- struct{}{}:
+	default:
+	}
+}
+
+// takeDue gives when the first task can be claimed of those heard of since the last
+// call, zero for none.
+func (w *wakes) takeDue() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	due := w.due
+	w.due = time.Time{}
+	return due
 }
 
 // nextFor wakes the caller of GetWork that has waited longest, of those that would
@@ -102,13 +126,24 @@ func (w *wakes) next() {
 	w.nextLocked()
 }
 
-func (w *wakes) nextLocked() {
+func (w *wakes) nextLocked() { w.eachKind(func(*waiter) {}) }
+
+// poll is next for work of which nobody told.
+func (w *wakes) poll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.eachKind(func(x *waiter) { x.polled = true })
+}
+
+// eachKind wakes the longest waiting caller of each kind, after it was noted so.
+func (w *wakes) eachKind(note func(*waiter)) {
 	woken := map[uint64]bool{}
 	for el := w.queue.Front(); el != nil; {
 		x, next := el.Value.(*waiter), el.Next()
 		if !woken[x.claim.Can] {
 			woken[x.claim.Can] = true
 			w.queue.Remove(el)
+			note(x)
 			x.wake(nil)
 		}
 		if len(x.claim.Others) == 0 {
@@ -138,11 +173,13 @@ func (w *wakes) queueUp(c taskdb.Claim) *waiter {
 	return x
 }
 
-// watch registers a caller of IsReady.
+// watch registers a caller of IsReady. Whether the task is fresh is settled with that:
+// an end that comes later wakes it.
 func (w *wakes) watch(id string) *waiter {
-	x := &waiter{ready: make(chan json.RawMessage, 1)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	_, fresh := w.fresh[id]
+	x := &waiter{ready: make(chan json.RawMessage, 1), fresh: fresh}
 	if w.byTask[id] == nil {
 		w.byTask[id] = map[*waiter]struct{}{}
 	}
@@ -168,59 +205,71 @@ func (x *waiter) wake(task json.RawMessage) {
 // bounded gives the wait that holds for a long poll.
 func bounded(wait time.Duration) time.Duration { return min(max(wait, 0), MaxWait) }
 
-// await blocks until a wake-up, or until the slow poll is due, which it asks at
-// every turn of Config.Poll, and then reports true and what the wake-up carried; false when the deadline, the caller's
-// leaving or a stop of this server ends the wait.
-func (s *Service) await(ctx context.Context, w *waiter, due func(turn int) bool, deadline *time.Timer) (task json.RawMessage, again bool) {
+// await blocks until a wake-up, and then reports true and what it carried, or until
+// slow, which may be nil; false when the deadline, the caller's leaving or a stop of
+// this server ends the wait.
+func (s *Service) await(ctx context.Context, w *waiter, slow <-chan time.Time, deadline *time.Timer) (task json.RawMessage, again bool) {
+	select {
+	case task := <-w.ready:
+		return task, true
+	case <-slow:
+		return nil, true
+	case <-deadline.C:
+		return nil, false
+	case <-ctx.Done():
+		return nil, false
+	case <-serve.Draining(ctx):
+		return nil, false
+	}
+}
+
+// poll lets callers of GetWork look for work that nobody told of, one of each kind at
+// a time: where it finds nothing, the others would not either.
+func (s *Service) poll(ctx context.Context) error {
+	s.trust.doubt()
 	slow := time.NewTicker(s.cfg.Poll)
 	defer slow.Stop()
 	for turn := 1; ; turn++ {
 		select {
-		case task := <-w.ready:
-			return task, true
 		case <-slow.C:
-			if due(turn) {
-				w.polled = true
-				return nil, true
+			if s.trust.due(turn) {
+				s.wakes.poll()
 			}
-		case <-deadline.C:
-			return nil, false
 		case <-ctx.Done():
-			return nil, false
-		case <-serve.Draining(ctx):
-			return nil, false
+			return nil
 		}
 	}
 }
 
-// always is for calls that poll at every turn.
-func always(int) bool { return true }
-
-// trust is how far callers of GetWork rely on being woken. It lasts while the
-// bus is connected and no poll finds work that nobody had told of. Work for
-// nobody is all that their polls cost an idle system, many a second with many
-// workers; a bus that is gone, or of which taskdb is cut off, delays one task.
+// trust is how far callers of GetWork rely on being woken. It has to be earned: it
+// begins when the bus has been connected for a while in which no poll found work that
+// nobody had told of. Work for nobody is all that polls cost an idle system; a bus that
+// is gone, or of which taskdb is cut off, or that taskdb has not reached yet, delays one
+// task.
 type trust struct {
-	bus  events.Bus
-	lost atomic.Int64 // until when not to, in nanoseconds since 1970
+	bus     events.Bus
+	doubted atomic.Int64 // until when, in nanoseconds since 1970
 }
 
 const (
-	// trusting is how much less often a caller polls who trusts.
+	// trusting is how much less often a master polls that trusts.
 	trusting = 5
-	// distrust is how long an untold task is held against the bus.
-	distrust = time.Minute
+	// doubtful is how long the bus is doubted after the start, after it was away, and
+	// after a task of which it had not told.
+	doubtful = time.Minute
 )
 
 // connected is a bus that can tell whether it reaches others; one that cannot is
 // taken for one that does not.
 type connected interface{ Connected() bool }
 
-// due reports whether to poll at this turn of a wait; the first is 1.
+// due reports whether to poll at this turn of [Service.poll]; the first is 1.
 func (t *trust) due(turn int) bool {
-	bus, ok := t.bus.(connected)
-	return turn%trusting == 0 || !ok || !bus.Connected() || time.Now().UnixNano() < t.lost.Load()
+	if bus, ok := t.bus.(connected); !ok || !bus.Connected() {
+		t.doubt()
+	}
+	return turn%trusting == 0 || time.Now().UnixNano() < t.doubted.Load()
 }
 
-// untold notes that a poll found a task.
-func (t *trust) untold() { t.lost.Store(time.Now().Add(distrust).UnixNano()) }
+// doubt begins a time of doubt.
+func (t *trust) doubt() { t.doubted.Store(time.Now().Add(doubtful).UnixNano()) }

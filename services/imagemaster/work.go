@@ -16,6 +16,9 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	if r.Worker == "" || len(r.Worker) > 200 {
 		return nil, fault.New(fault.Invalid, "must be 1 to 200 characters").WithField("worker")
 	}
+	if len(r.Engine) > 200 {
+		return nil, fault.New(fault.Invalid, "must be at most 200 characters").WithField("engine")
+	}
 	if r.Max < 1 || r.Max > taskdb.MaxClaim {
 		return nil, fault.Newf(fault.Invalid, "must be 1 to %d", taskdb.MaxClaim).WithField("max")
 	}
@@ -26,6 +29,7 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	if err := claim.Validate(); err != nil {
 		return nil, err
 	}
+	s.dedupe.note(r.Engine)
 	asked := time.Now()
 	deadline := time.NewTimer(bounded(r.Wait))
 	defer deadline.Stop()
@@ -47,16 +51,19 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 		if len(tasks) > 0 {
 			w.stop()
 			if polled {
-				s.trust.untold()
+				s.trust.doubt()
 			}
 			if len(tasks) == r.Max {
 				s.wakes.next() // there may be more than this caller could take
+			}
+			if tasks = s.spare(ctx, tasks); len(tasks) == 0 && ctx.Err() == nil {
+				continue // all of them had twins: there may be others
 			}
 			return s.handOver(ctx, tasks)
 		}
 		again := r.Wait > 0
 		if again {
-			_, again = s.await(ctx, w, s.trust.due, deadline)
+			_, again = s.await(ctx, w, nil, deadline)
 		}
 		w.stop()
 		polled = w.polled
@@ -117,7 +124,10 @@ func (s *Service) AllFinished(ctx context.Context, all ...FinishedWork) []error 
 		return outcomes
 	}
 	for n, err := range s.deps.Records.Record(ctx, records...) {
-		outcomes[from[n]] = wrapTask("finish", all[from[n]].ID, err)
+		w := all[from[n]]
+		if outcomes[from[n]] = wrapTask("finish", w.ID, err); err == nil {
+			s.recent.ended(s.deps.Now(), w.ID, w.Result.Renditions)
+		}
 	}
 	return outcomes
 }

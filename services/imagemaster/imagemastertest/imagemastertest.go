@@ -51,6 +51,8 @@ func Run(t *testing.T, open Open) {
 		"an upload is stored and recorded":       uploads,
 		"a wrong upload leaves nothing":          wrongUploads,
 		"an upload that breaks leaves nothing":   brokenUpload,
+		"a repeat under a key is the same image": repeats,
+		"repeats under a key at once":            repeatsAtOnce,
 		"work goes to its end":                   worksToTheEnd,
 		"a lost attempt is refused":              lostAttempt,
 		"results come together":                  resultsTogether,
@@ -60,11 +62,16 @@ func Run(t *testing.T, open Open) {
 		"reports are checked":                    wrongReports,
 		"pictures by state":                      gets,
 		"ranges":                                 ranges,
+		"images are kept as long as they bring":  expiries,
+		"deleted images leave nothing":           deletes,
+		"an image is deleted while it is worked": deletesAtWork,
 		"IsReady wakes at the end of the work":   isReadyWakes,
 		"IsReady ends with its wait":             isReadyEnds,
 		"GetWork wakes when an image comes":      getWorkWakes,
 		"GetWork refuses what it cannot answer":  wrongClaims,
 		"a caller that leaves ends its own wait": leaves,
+		"an upload says how its work waits":      queues,
+		"owners look after their images":         cares,
 	} {
 		t.Run(name, func(t *testing.T) {
 			bus := events.NewMemory()
