@@ -8,6 +8,7 @@ import (
 
 	"imagemill/internal/config"
 	"imagemill/internal/serve"
+	"imagemill/services/storage"
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/process"
 )
@@ -24,6 +25,8 @@ type Config struct {
 	Wait       time.Duration `env:"WAIT" help:"how long one call for work waits, 1s to 1m"`
 	Scratch    string        `env:"SCRATCH" help:"folder for pictures in work; empty: the system's temporary folder"`
 	ReportTime time.Duration `env:"REPORT_TIME" help:"how long a report is tried before the lease is left to run out, up to 10m"`
+
+	Replicas int `env:"STORAGE_REPLICAS" global:"true" help:"on how many storage nodes a blob is durable before it counts as stored, 1 to 10; 0: as the storage is set"`
 
 	WallTime     time.Duration `env:"WALL_TIME" help:"how long one image may take; then its engine is killed, 100ms to 1h"`
 	InputPixels  int64         `env:"INPUT_PIXELS" help:"most pixels of an original, all frames together"`
@@ -56,7 +59,7 @@ func DefaultConfig() Config {
 
 // Validate reports every setting that is out of its range.
 func (c Config) Validate() error {
-	errs := []error{c.Serve.Validate()}
+	errs := []error{c.Serve.Validate(), storage.CheckReplicas(c.Replicas)}
 	if c.Engine != EngineAuto && c.Engine != EngineImaging && c.Engine != EngineNative {
 		errs = append(errs, fmt.Errorf("ENGINE: %q is not auto, imaging or native", c.Engine))
 	}

@@ -133,11 +133,13 @@ func newMill(t *testing.T, eng engine.Engine, change func(*Config)) *mill {
 	log, bus := slog.New(slog.NewTextHandler(io.Discard, nil)), events.NewMemory()
 	m := &mill{blobs: storage.NewMem(), tasks: taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: bus})}
 	mcfg := imagemaster.DefaultConfig()
-	mcfg.Poll, mcfg.Lease = 10*time.Millisecond, 30*time.Millisecond
+	mcfg.Poll, mcfg.Lease, mcfg.SweepEvery = 10*time.Millisecond, 30*time.Millisecond, 0
+	mcfg.Serve.Listen = "127.0.0.1:0"
 	master, err := imagemaster.New(mcfg, imagemaster.Deps{
 		Log: log, Instance: "m-1", Tasks: m.tasks, Blobs: m.blobs, Events: bus,
 	})
 	require.NoError(t, err)
+	running(t, master.Run)
 	m.master = &masterStub{Master: master}
 	cfg := DefaultConfig()
 	cfg.Engines, cfg.Scratch = 2, t.TempDir()
@@ -152,11 +154,17 @@ func newMill(t *testing.T, eng engine.Engine, change func(*Config)) *mill {
 // start runs the worker until the test ends or stop is called.
 func (m *mill) start(t *testing.T) (stop func(), done <-chan error) {
 	t.Helper()
+	return running(t, m.Run)
+}
+
+// running calls run, and ends it when the test ends or stop is called.
+func running(t *testing.T, run func(context.Context) error) (stop func(), done <-chan error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, errs := make(chan struct{}), make(chan error, 1)
 	go func() {
 		defer close(ended)
-		errs <- m.Run(ctx)
+		errs <- run(ctx)
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	return cancel, errs

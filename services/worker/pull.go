@@ -21,7 +21,7 @@ func (s *Service) pull(ctx context.Context, start func(imagemaster.Work)) {
 	pause := pauseMin
 	for {
 		room, ok := s.load.room(ctx)
-		if !ok {
+		if !ok || !s.full.wait(ctx) {
 			return
 		}
 		tasks, err := s.ask(ctx, min(room, taskdb.MaxClaim))
@@ -57,6 +57,7 @@ func (s *Service) ask(ctx context.Context, most int) ([]imagemaster.Work, error)
 	defer stop()
 	return s.deps.Master.GetWork(call, imagemaster.WorkRequest{
 		Worker: s.deps.Instance, Max: most, Wait: s.cfg.Wait, Can: s.deps.Abilities.Set(), Others: s.others(),
+		Engine: s.engineVersion(),
 	})
 }
 

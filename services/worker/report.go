@@ -27,9 +27,14 @@ func (a *attempt) report(ctx, hand context.Context, result taskdb.Result, err er
 		a.log.Warn("lease lost; the result is dropped")
 		a.drop(rctx)
 	case err == nil:
+		a.s.full.gone()
 		a.finished(rctx, result)
 	case errors.Is(err, errOthers):
 		a.log.Info("another worker can do this, this one cannot; the task is given back")
+		a.release(rctx)
+	case fault.Is(err, fault.StorageFull) && a.work.Attempt <= maxAttempts:
+		a.log.Warn("there is no room; the task is given back", "error", err)
+		a.s.full.met(time.Now())
 		a.release(rctx)
 	case hand.Err() != nil:
 		a.log.Info("stopped before the end; the task is given back")

@@ -59,6 +59,7 @@ type Service struct {
 	load    *load
 	live    *live
 	scratch scratch
+	full    fullness
 	// pipelines are those of late tasks.
 	pipelines memo.Memo[pipeline.Pipeline]
 	// buffers are for the copying of originals.

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"strings"
+
 	"errors"
 	"slices"
 
@@ -47,4 +49,14 @@ func (s *Service) suits(w imagemaster.Work, p pipeline.Pipeline) error {
 		return fault.New(fault.Unavailable, "no worker that can do this is seen yet")
 	}
 	return nil
+}
+
+// engineVersion is by what results are known to be those of the same engine, "" where
+// nothing is known of it: with imagemill's own version, since that changes it as well.
+func (s *Service) engineVersion() string {
+	can := s.deps.Abilities
+	if can.Engine == "" {
+		return ""
+	}
+	return strings.Join([]string{can.Engine, can.Version, s.deps.Version}, "/")
 }

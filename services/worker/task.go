@@ -14,6 +14,7 @@ import (
 
 	"imagemill/internal/digest"
 	"imagemill/internal/fault"
+	"imagemill/internal/volume"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
@@ -105,7 +106,7 @@ func (a *attempt) render(ctx context.Context) (result taskdb.Result, err error) 
 		return result, err
 	}
 	if a.dir, err = a.s.scratch.take(); err != nil {
-		return result, fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
+		return result, noRoom(err)
 	}
 	source := filepath.Join(a.dir, "original")
 	if err := a.fetch(ctx, source); err != nil {
@@ -171,14 +172,16 @@ func (s *Service) save(path, what string, body io.ReadCloser, want string) (err 
 	defer func() { _ = body.Close() }()
 	f, err := engine.CreateScratch(path)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, "the worker has no room to work in", err)
+		return noRoom(err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := digest.New()
 	defer sum.Close()
 	buf := s.buffers.Get().(*[copyBuffer]byte)
 	defer s.buffers.Put(buf)
-	if _, err := io.CopyBuffer(io.MultiWriter(f, sum), body, buf[:]); err != nil {
+	if _, err := io.CopyBuffer(io.MultiWriter(f, sum), body, buf[:]); volume.IsFull(err) {
+		return noRoom(err)
+	} else if err != nil {
 		return fault.Wrap(fault.Unavailable, "the "+what+" could not be fetched", err)
 	}
 	if got := sum.Hex(); got != want {
@@ -187,13 +190,22 @@ func (s *Service) save(path, what string, body io.ReadCloser, want string) (err 
 	return nil
 }
 
+// noRoom is an error of the scratch folder: a full disk passes.
+func noRoom(err error) error {
+	kind := fault.Unavailable
+	if volume.IsFull(err) {
+		kind = fault.StorageFull
+	}
+	return fault.Wrap(kind, "the worker has no room to work in", err)
+}
+
 // storeAtOnce bounds the renditions of one task that are stored at a time.
 const storeAtOnce = 4
 
 // store puts all renditions under keys that carry the attempt.
 func (a *attempt) store(ctx context.Context, rep engine.Report) (taskdb.Result, error) {
 	result := taskdb.Result{
-		Attempt: a.work.Attempt, Worker: a.s.deps.Instance, Engine: rep.Engine,
+		Attempt: a.work.Attempt, Worker: a.s.deps.Instance, Engine: rep.Engine, EngineVersion: a.s.engineVersion(),
 		Width: rep.Original.Width, Height: rep.Original.Height, Format: rep.Original.Format,
 		Renditions: make([]taskdb.Rendition, len(rep.Renditions)),
 	}

@@ -94,9 +94,6 @@ func TestTroubleOfTheWorkerIsNotThePicturesFault(t *testing.T) {
 				return o
 			}
 		}, says: "the original could not be fetched"},
-		"storage is full": {spoil: func(_ *testing.T, _ *mill, b *blobsStub) {
-			b.put = func(storage.Ref) error { return fault.New(fault.StorageFull, "the disk is full") }
-		}, says: "the disk is full"},
 		"the result is gone": {eng: func(ctx context.Context, job engine.Job) (engine.Report, error) {
 			rep, err := paint(ctx, job)
 			return rep, errors.Join(err, os.Remove(rep.Renditions[0].File), os.Remove(rep.Renditions[1].File))

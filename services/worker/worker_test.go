@@ -117,6 +117,36 @@ func TestResultsOfALostLeaseAreDropped(t *testing.T) {
 	})
 }
 
+// The user's cancel reaches the worker with its next renewal: the engine is stopped,
+// nothing of the result stays, and the attempt has no say any more.
+func TestACancelledImageStopsItsEngine(t *testing.T) {
+	var m *mill
+	var stopped error
+	m = newMill(t, render(func(ctx context.Context, job engine.Job) (engine.Report, error) {
+		page, err := m.tasks.List(ctx, taskdb.InProgress, "", 1)
+		require.NoError(t, err)
+		_, err = m.master.Cancel(ctx, "", page.Tasks[0].ID)
+		require.NoError(t, err)
+		select {
+		case <-ctx.Done():
+			stopped = ctx.Err()
+		case <-time.After(patience):
+		}
+		rep, _ := paint(ctx, job) // it was done in that moment
+		return rep, nil
+	}), nil)
+	work := m.claim(t)
+	m.carryOut(t.Context(), work)
+	require.ErrorIs(t, stopped, context.Canceled)
+	require.Zero(t, m.results(t))
+	require.Empty(t, m.master.failures())
+	task, err := m.tasks.Get(t.Context(), work.ID)
+	require.NoError(t, err)
+	require.Equal(t, taskdb.Cancelled, task.State)
+	require.Empty(t, task.Failures)
+	m.requireNoScratch(t)
+}
+
 func TestAnUnclearAnswerKeepsTheResult(t *testing.T) {
 	m := newMill(t, render(paint), func(c *Config) { c.ReportTime = tick })
 	m.master.finished = func(imagemaster.FinishedWork) error { return fault.New(fault.Unavailable, "nobody is there") }

@@ -15,6 +15,8 @@ import (
 type Abilities struct {
 	// Engine is the engine's name in reports.
 	Engine string `json:"engine"`
+	// Version is that of the library behind it; "" where there is none.
+	Version string `json:"version,omitempty"`
 	// In are the formats of originals that it reads, as Picture.Format names them.
 	In []string `json:"in"`
 	// Out are the formats that it writes, without pipeline.Same.

@@ -50,7 +50,7 @@ func (e *Engine) ReadsFrom() []string { return e.vips.ReadsFrom() }
 // formats that are named. It starts libvips, and fails as vips.New does.
 func Abilities(on ...sniff.Format) (engine.Abilities, error) {
 	can, err := vips.Abilities(on...)
-	can.Engine, can.Fast = Name, true
+	can.Engine, can.Version, can.Fast = Name, "libvips-"+vips.Version(), true
 	return can, err
 }
 
