@@ -31,6 +31,7 @@ type Config struct {
 	InputPixels int64    `env:"INPUT_PIXELS" help:"most pixels of an original, refused from its header"`
 	Side        int      `env:"SIDE" help:"longest side of an original, in pixels"`
 	Inputs      []string `env:"INPUTS" help:"formats of originals that are taken in, by name, of those that the workers can read; auto: all of those"`
+	Dedupe      bool     `env:"DEDUPE" help:"spare the work on a picture whose bytes came before, from the same key and for the same pipeline; the parameter dedupe of an upload says otherwise"`
 	Presets     string   `env:"PRESETS" help:"JSON file with an object of presets by name, added to the built-in ones"`
 }
 

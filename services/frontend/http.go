@@ -27,6 +27,11 @@ func (s *Service) Routes(e *echo.Echo) {
 	e.GET("/image/isReady", s.isReady, s.withKey)
 	e.GET("/image/get", s.get, s.withKey)
 	e.HEAD("/image/get", s.get, s.withKey)
+	e.GET("/v1/images", s.images, s.withKey)
+	e.POST("/v1/images/retry", s.retryFailed, s.withKey)
+	e.POST("/v1/images/:id/retry", s.retry, s.withKey)
+	e.POST("/v1/images/:id/cancel", s.cancel, s.withKey)
+	e.DELETE("/v1/images/:id", s.delete, s.withKey)
 }
 
 // withKey lets in who sends one of the API keys: as a bearer token, as
@@ -50,6 +55,7 @@ func (s *Service) withKey(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="imagemill"`)
 			return fault.New(fault.Unauthenticated, "the API key is missing or wrong: send it as Authorization: Bearer …, or as X-API-Key")
 		}
+		c.Set(ownerKey, ownerOf(sent))
 		return next(c)
 	}
 }
@@ -69,11 +75,21 @@ func (s *Service) isReady(c echo.Context) error {
 	if err != nil {
 		return about(id, err)
 	}
+	return status(c, st)
+}
+
+// status answers with the status of an image.
+func status(c echo.Context, st imagemaster.Status) error {
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.JSON(http.StatusOK, linked(st))
+}
+
+// linked says where the renditions are downloaded.
+func linked(st imagemaster.Status) imagemaster.Status {
 	for i := range st.Results {
 		st.Results[i].URL = "/image/get?id=" + st.ID + "&rendition=" + st.Results[i].Name
 	}
-	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.JSON(http.StatusOK, st)
+	return st
 }
 
 // await asks for the status and waits for the image's end; when this frontend

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"imagemill/internal/comeback"
 	"imagemill/internal/config"
 	"imagemill/internal/fault"
 	"imagemill/internal/shared"
@@ -29,6 +30,7 @@ type live struct {
 	message     *settings.Value[string]
 	retry       *settings.Value[time.Duration]
 	uploads     atomic.Int64 // under way
+	line        comeback.Line
 }
 
 func newLive(set *settings.Set, cfg Config, presets map[string]pipeline.Pipeline) *live {
@@ -55,9 +57,12 @@ func (l *live) admit() (done func(), err error) {
 	if l.uploads.Add(1) > int64(most) {
 		l.uploads.Add(-1)
 		return nil, fault.Newf(fault.Unavailable, "%d uploads are under way, which is the limit", most).
-			WithRetryAfter(time.Second)
+			WithRetryAfter(l.line.Wait(0, time.Now()))
 	}
-	return func() { l.uploads.Add(-1) }, nil
+	return func() {
+		l.uploads.Add(-1)
+		l.line.Through(1, time.Now())
+	}, nil
 }
 
 // notices says, for /readyz, what an operator has switched.

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"imagemill/internal/fault"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
+	"imagemill/services/taskdb"
 )
 
 // memMaster is an imagemaster in memory: what is uploaded is in progress until
@@ -65,10 +68,20 @@ func (m *memMaster) take(u imagemaster.Upload) (imagemaster.Accepted, error) {
 	if m.refuse != nil {
 		return imagemaster.Accepted{}, m.refuse
 	}
+	for id, old := range m.images {
+		if key := u.IdempotencyKey; key == "" || key != old.upload.IdempotencyKey {
+			continue
+		}
+		if !bytes.Equal(b, old.bytes) || string(u.Pipeline) != string(old.upload.Pipeline) {
+			return imagemaster.Accepted{}, fault.New(fault.Unprocessable, "this key came with another picture").WithField("Idempotency-Key").WithID(id)
+		}
+		return imagemaster.Accepted{ID: id}, nil
+	}
 	id := uuid.NewString()
 	now := time.Now()
 	m.images[id] = &memImage{upload: u, bytes: b, status: imagemaster.Status{
-		ID: id, State: imagemaster.StateInProgress, Created: now, Updated: now, Original: describe(u.ContentType, b),
+		ID: id, State: imagemaster.StateInProgress, Created: now, Updated: now, Expires: u.Expires, Original: describe(u.ContentType, b),
+		Lane: u.Lane, NotBefore: u.NotBefore,
 	}}
 	return imagemaster.Accepted{ID: id}, nil
 }
@@ -191,6 +204,19 @@ func (m *memMaster) Get(_ context.Context, id, rendition string, span storage.Sp
 	}, nil
 }
 
+func (m *memMaster) Delete(_ context.Context, owner, id string) error {
+	img, _, err := m.find(id)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if owner == "" || img.upload.Owner == owner {
+		delete(m.images, id)
+	}
+	return nil
+}
+
 // only gives the one image that was uploaded.
 func (m *memMaster) only() (img memImage, doc map[string]any, n int) {
 	m.mu.Lock()
@@ -206,4 +232,71 @@ func (m *memMaster) refuseWith(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.refuse = err
+}
+
+// of gives the images of an owner in a state, by ID. The lock is held.
+func (m *memMaster) of(owner, state, after string) (found []*memImage) {
+	for _, id := range slices.Sorted(maps.Keys(m.images)) {
+		img := m.images[id]
+		if id > after && img.status.State == state && (owner == "" || img.upload.Owner == owner) {
+			found = append(found, img)
+		}
+	}
+	return found
+}
+
+func (m *memMaster) List(_ context.Context, owner, state, after string, limit int) (imagemaster.Listing, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Contains([]string{imagemaster.StateFinished, imagemaster.StateFailed, imagemaster.StateCancelled}, state) {
+		return imagemaster.Listing{}, fault.New(fault.Invalid, "must be finished, failed or cancelled").WithField("state")
+	}
+	l := imagemaster.Listing{Images: []imagemaster.Status{}}
+	for _, img := range m.of(owner, state, after) {
+		if limit > 0 && len(l.Images) == limit {
+			l.Next = l.Images[limit-1].ID
+			break
+		}
+		l.Images = append(l.Images, img.status)
+	}
+	return l, m.refuse
+}
+
+func (m *memMaster) move(owner, id, to string, from ...string) (imagemaster.Status, error) {
+	img, _, err := m.find(id)
+	switch {
+	case err != nil:
+		return imagemaster.Status{}, err
+	case owner != "" && img.upload.Owner != owner:
+		return imagemaster.Status{}, fault.New(fault.NotFound, "there is no such task")
+	case !slices.Contains(from, img.status.State):
+		return imagemaster.Status{}, fault.New(fault.Conflict, "image "+id+" is "+img.status.State).WithState(img.status.State)
+	}
+	m.end(id, to, nil)
+	img, _, err = m.find(id)
+	return img.status, err
+}
+
+func (m *memMaster) Cancel(_ context.Context, owner, id string) (imagemaster.Status, error) {
+	return m.move(owner, id, imagemaster.StateCancelled, imagemaster.StateInProgress, imagemaster.StateCancelled)
+}
+
+func (m *memMaster) Retry(_ context.Context, owner, id string) (imagemaster.Status, error) {
+	return m.move(owner, id, imagemaster.StateInProgress, imagemaster.StateFailed, imagemaster.StateCancelled)
+}
+
+func (m *memMaster) RetryFailed(_ context.Context, owner, after string, limit int) (r taskdb.Retries, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, img := range m.of(owner, imagemaster.StateFailed, after) {
+		if limit > 0 && r.Retried == limit {
+			break
+		}
+		img.status.State, r.Next = imagemaster.StateInProgress, img.status.ID
+		r.Retried++
+	}
+	if len(m.of(owner, imagemaster.StateFailed, after)) == 0 {
+		r.Next = ""
+	}
+	return r, m.refuse
 }

@@ -18,12 +18,18 @@ import (
 	"imagemill/services/imagemaster"
 )
 
+// Master is what a frontend asks of an imagemaster.
+type Master interface {
+	imagemaster.Images
+	imagemaster.Care
+}
+
 // Deps is what a frontend works with.
 type Deps struct {
 	Log               *slog.Logger
 	Instance, Version string
 	Registry          discovery.Registry // announces this instance; may be nil
-	Master            imagemaster.Images
+	Master            Master
 	// Engines lists what the engines of the workers can do; it is nil, or gives
 	// nothing, where that is not known, and then nothing is refused for it.
 	Engines func() []ability.Set

@@ -64,7 +64,7 @@ func TestPresetsOfAFileAreAdded(t *testing.T) {
 }
 
 // running runs a frontend and gives it when it listens, with what stops it.
-func running(t *testing.T, cfg Config, m imagemaster.Images) (s *Service, stop func() error) {
+func running(t *testing.T, cfg Config, m Master) (s *Service, stop func() error) {
 	s, err := New(cfg, Deps{
 		Log: slog.New(slog.DiscardHandler), Instance: "f1", Version: "test", Master: m,
 		Missing: func() []string { return []string{"imagemaster"} },

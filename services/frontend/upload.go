@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -32,7 +34,8 @@ type accepted struct {
 	ImageURL  string `json:"imageUrl"`
 }
 
-// newImage is POST /newImage, called by users. A repeat makes a new image.
+// newImage is POST /newImage, called by users. A repeat makes a new image, unless both
+// bring the same Idempotency-Key.
 func (s *Service) newImage(c echo.Context) error {
 	done, err := s.live.admit()
 	if err != nil {
@@ -51,7 +54,7 @@ func (s *Service) newImage(c echo.Context) error {
 		return fmt.Errorf("new image: %w", err)
 	}
 	a := accepted{
-		ID: acc.ID, State: imagemaster.StateInProgress,
+		ID: acc.ID, State: cmp.Or(acc.State, imagemaster.StateInProgress),
 		StatusURL: "/image/isReady?id=" + acc.ID, ImageURL: "/image/get?id=" + acc.ID,
 	}
 	c.Response().Header().Set(echo.HeaderLocation, a.StatusURL)
@@ -68,6 +71,10 @@ func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
 	if r.ContentLength > int64(most) {
 		return imagemaster.Upload{}, fault.Newf(fault.TooLarge, "the body is larger than the allowed %s", most)
 	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return imagemaster.Upload{}, err
+	}
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, int64(most))
 	body := serve.Paced(c, r.Body, serve.Pace{Grace: s.cfg.BodyGrace, Rate: int64(s.cfg.BodyRate)})
 	size, query := r.ContentLength, r.URL.Query()
@@ -82,13 +89,20 @@ func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
 		}
 		body, size = part, -1
 	}
+	u := imagemaster.Upload{Size: size, Owner: owner(c), Dedupe: s.cfg.Dedupe}
+	if err := queueing(query, time.Now(), &u); err != nil {
+		return u, err
+	}
+	if err := expiry(query, &u, time.Now()); err != nil {
+		return u, err
+	}
 	p, err := s.pipeline(query)
 	if err != nil {
-		return imagemaster.Upload{}, err
+		return u, err
 	}
 	doc, err := json.Marshal(p)
 	if err != nil {
-		return imagemaster.Upload{}, fmt.Errorf("encode pipeline: %w", err)
+		return u, fmt.Errorf("encode pipeline: %w", err)
 	}
 	buffered := bufio.NewReaderSize(body, lookAt(size))
 	engines := s.engines()
@@ -96,7 +110,8 @@ func (s *Service) upload(c echo.Context) (imagemaster.Upload, error) {
 	if err == nil {
 		err = able(p, format, engines, len(query["pipeline"])+len(query["preset"]) == 0)
 	}
-	return imagemaster.Upload{Pipeline: doc, ContentType: format.MIME(), Size: size, Body: buffered}, err
+	u.Pipeline, u.ContentType, u.Body, u.IdempotencyKey = doc, format.MIME(), buffered, key
+	return u, err
 }
 
 // maxField bounds a form field beside the image.
@@ -170,7 +185,7 @@ func (l *lastPart) Read(p []byte) (int, error) {
 // pipeline finds what to do: a preset, a document or single parameters, but no
 // two of them; the preset "default" where nothing is said.
 func (s *Service) pipeline(query url.Values) (pipeline.Pipeline, error) {
-	single, given, err := pipeline.FromQuery(query, "preset", "pipeline", "key")
+	single, given, err := pipeline.FromQuery(query, "preset", "pipeline", "key", paramLane, paramNotBefore, paramDelay, paramDedupe)
 	if err != nil {
 		return single, imagemaster.InvalidPipeline(err)
 	}

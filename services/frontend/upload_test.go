@@ -249,7 +249,7 @@ func TestUploadsOverTheLimitAreRefusedAtOnce(t *testing.T) {
 	}
 	a := s.post("", testPNG(t))
 	a.problem(t, 503)
-	assert.Equal(t, "1", a.Header.Get("Retry-After"))
+	assert.Contains(t, []string{"1", "2"}, a.Header.Get("Retry-After"))
 	for _, h := range held {
 		h.close()
 		require.Error(t, <-s.master.ended)
