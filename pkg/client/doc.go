@@ -9,8 +9,7 @@
 // It promises that a download that returns no error is complete and has the
 // digest that the server announced; that whatever the server refuses comes back
 // as an [*Error] with the server's own words; and that it repeats a call only
-// where a repeat is safe, or, for uploads, where Config.Retries and a seekable
-// body allow it. It starts no goroutines of its own and holds no picture in memory.
+// where a repeat is safe, as an upload's is by the key that it carries. It starts no goroutines of its own and holds no picture in memory.
 //
 // It does not look into pictures and does not know their operations: a pipeline
 // is any JSON document, and the server says what is wrong with it. Package

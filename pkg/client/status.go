@@ -27,6 +27,8 @@ type Status struct {
 	// Created and Updated are by the server's clock.
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
+	// Expires is when the image is removed; zero where it brought no end of its own.
+	Expires time.Time `json:"expires"`
 	// Attempts counts how often a worker took the image up.
 	Attempts int `json:"attempts"`
 	// Error says why a failed image failed.

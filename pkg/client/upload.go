@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
+	"time"
 )
 
 // Options say what to make of a picture: by one of Pipeline, Preset and Query.
@@ -23,6 +26,20 @@ type Options struct {
 	Query url.Values
 	// ContentType of the bytes, for the record; the server looks at the bytes.
 	ContentType string
+	// Expires is when the server removes the image, with all that belongs to it, and
+	// Keep for how long it keeps it, 1 s to ten years; at most one of both. Zero is for
+	// as long as the operator has set.
+	Expires time.Time
+	Keep    time.Duration
+	// IdempotencyKey is by what the server knows the same upload again, 1 to 255
+	// printable ASCII characters: it gives the ID of the first, as long as that image
+	// is there, and answers 422 to another picture or other options. "" stands for a
+	// key that is made up for this call where the call may be repeated.
+	IdempotencyKey string
+	// Dedupe has the server spare the work where the same bytes came before with it,
+	// from the same API key and for the same operations; otherwise it is as the operator
+	// has set.
+	Dedupe bool
 }
 
 // query joins the options; which of them go together is the server's to say.
@@ -34,6 +51,15 @@ func (o Options) query() url.Values {
 	}
 	if o.Preset != "" {
 		q.Set("preset", o.Preset)
+	}
+	if o.Keep != 0 {
+		q.Set("expires", o.Keep.String())
+	}
+	if o.Dedupe {
+		q.Set("dedupe", "true")
+	}
+	if !o.Expires.IsZero() {
+		q.Add("expires", o.Expires.UTC().Format(time.RFC3339))
 	}
 	return q
 }
@@ -48,13 +74,15 @@ const expectAbove = 256 << 10
 // A body that is an [io.Seeker] is sent again, from where it stood, after a
 // connection that broke and after 429, 502, 503 and 504, as often as
 // Config.Retries says. The server may have taken in the upload whose answer was
-// lost: a repeat can make a second image. Set Retries below 0, or hide the Seek
-// method, where that matters more than the upload.
+// lost; by the Idempotency-Key it knows that, and gives the ID of the first.
 //
 // Upload does not close body, and does not touch it after it has returned; so a
 // Read of body that hangs holds it up, also when ctx has ended.
 func (c *Client) Upload(ctx context.Context, body io.Reader, size int64, o Options) (id string, err error) {
 	seeker, _ := body.(io.Seeker)
+	if o.IdempotencyKey == "" && seeker != nil && c.cfg.Retries > 0 {
+		o.IdempotencyKey = rand.Text()
+	}
 	var start int64
 	if seeker != nil {
 		if start, err = seeker.Seek(0, io.SeekCurrent); err != nil {
@@ -115,6 +143,9 @@ func (c *Client) upload(ctx context.Context, body io.Reader, size int64, o Optio
 		req.Header.Set("Expect", "100-continue")
 	}
 	req.Header.Set("Content-Type", orDefault(o.ContentType, "application/octet-stream"))
+	if o.IdempotencyKey != "" {
+		req.Header.Set("Idempotency-Key", quoted(o.IdempotencyKey))
+	}
 	resp, err := c.send(req, http.StatusAccepted)
 	if err != nil {
 		if serr := src.failed(); serr != nil {
@@ -128,6 +159,11 @@ func (c *Client) upload(ctx context.Context, body io.Reader, size int64, o Optio
 		return "", passing{fmt.Errorf("read answer: %w", orDefault(err, io.ErrUnexpectedEOF))}
 	}
 	return acc.ID, nil
+}
+
+// quoted is a string as a header field holds it (RFC 9651).
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 // source passes on a body, remembers its error, and can be shut: the transport

@@ -175,3 +175,50 @@ func TestSeekableBodyIsLeftAloneAfterwards(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+func TestRepeatedUploadsCarryTheSameKey(t *testing.T) {
+	taken := answer(http.StatusAccepted, map[string]string{"id": id})
+	s, c := serve(t, hangUp, busy(503), taken)
+	_, err := c.Upload(t.Context(), strings.NewReader("picture"), -1, client.Options{})
+	require.NoError(t, err)
+	_, err = c.Upload(t.Context(), strings.NewReader("picture"), -1, client.Options{})
+	require.NoError(t, err)
+	_, err = c.Upload(t.Context(), strings.NewReader("picture"), -1, client.Options{IdempotencyKey: `mine \ "own"`})
+	require.NoError(t, err)
+	_, err = c.Upload(t.Context(), io.MultiReader(strings.NewReader("picture")), -1, client.Options{})
+	require.NoError(t, err)
+	var keys []string
+	for _, a := range s.requests() {
+		keys = append(keys, a.header.Get("Idempotency-Key"))
+	}
+	require.Len(t, keys, 6)
+	require.Regexp(t, `^"[A-Z2-7]{26}"$`, keys[0])
+	require.Equal(t, []string{keys[0], keys[0]}, keys[1:3])
+	require.NotEqual(t, keys[0], keys[3], "each upload has its own")
+	require.Equal(t, []string{`"mine \\ \"own\""`, ""}, keys[4:], "what is sent once needs none")
+}
+
+func TestUploadsSayHowLongTheyAreKept(t *testing.T) {
+	s, c := serve(t, answer(http.StatusAccepted, map[string]string{"id": id}))
+	when := time.Date(2030, 1, 2, 4, 4, 5, 0, time.FixedZone("there", 3600))
+	for _, o := range []client.Options{{Keep: 90 * time.Minute}, {Expires: when}, {}} {
+		_, err := c.Upload(t.Context(), strings.NewReader("picture"), -1, o)
+		require.NoError(t, err)
+	}
+	var sent []string
+	for _, a := range s.requests() {
+		sent = append(sent, a.query)
+	}
+	require.Equal(t, []string{"expires=1h30m0s", "expires=2030-01-02T03%3A04%3A05Z", ""}, sent)
+}
+
+func TestUploadsSayWhetherTheirWorkMayBeSpared(t *testing.T) {
+	s, c := serve(t, answer(http.StatusAccepted, map[string]string{"id": id}))
+	for _, o := range []client.Options{{Dedupe: true}, {}} {
+		_, err := c.Upload(t.Context(), strings.NewReader("picture"), -1, o)
+		require.NoError(t, err)
+	}
+	got := s.requests()
+	require.Len(t, got, 2)
+	require.Equal(t, []string{"dedupe=true", ""}, []string{got[0].query, got[1].query})
+}
