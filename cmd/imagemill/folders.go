@@ -28,7 +28,7 @@ func taskdbFolder(cfg taskdb.Config) error {
 }
 
 func storageFolder(cfg storage.Config) error {
-	states := []string{string(storage.InProgress), string(storage.Finished), "tmp"}
+	states := []string{string(storage.InProgress), string(storage.Finished), "tmp", "replication"}
 	return inService("storage", volume.Check("IMAGEMILL_STORAGE_DATA", cfg.Data, states...))
 }
 

@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/events"
 	"imagemill/internal/release"
 	"imagemill/internal/rungroup"
+	"imagemill/internal/serve"
+	"imagemill/pkg/discovery"
 	"imagemill/services/frontend"
 	"imagemill/services/imagemaster"
 	"imagemill/services/kvstore"
 	"imagemill/services/storage"
 	"imagemill/services/storage/disk"
+	"imagemill/services/storage/replication"
 	"imagemill/services/taskdb"
 	"imagemill/services/taskdb/postgres"
 	"imagemill/services/taskdb/sqlite"
@@ -135,43 +140,75 @@ func wireStorage(ctx context.Context, c common, cfg storage.Config) (rungroup.Fu
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := openBlobs(ctx, c, cfg)
+	blobs, err := openBlobs(ctx, c, cfg, n)
 	if err != nil {
 		return nil, err
 	}
 	svc, err := storage.New(cfg, storage.Deps{
+		Routes: blobs.routes, Tags: blobs.tags, Notices: blobs.notices, Metrics: n.metrics,
 		Log: c.log, Instance: c.instance, Version: release.Version(),
 		Registry: n.registry, Store: blobs.store, Missing: blobs.missing, Services: n.transport.Instances, Settings: n.settings,
 	})
 	if err != nil {
 		return nil, errors.Join(err, blobs.close())
 	}
-	return together(n, blobs.run, "storage", func(ctx context.Context) error {
-		return errors.Join(svc.Run(ctx), blobs.close())
-	}), nil
+	// The store outlives all that runs beside it.
+	run := together(n, blobs.run, "storage", func(ctx context.Context) error {
+		if blobs.drain != nil {
+			defer context.AfterFunc(ctx, blobs.drain)()
+		}
+		return svc.Run(ctx)
+	})
+	return func(ctx context.Context) error { return errors.Join(run(ctx), blobs.close()) }, nil
 }
 
 // blobs is a store with what belongs to it.
 type blobs struct {
 	store   storage.Store
 	missing func() []string
-	run     rungroup.Func // nil for nothing to run beside it
 	close   func() error
+	run     rungroup.Func // nil for nothing to run beside it
+
+	// Of disks that are copied to each other, else nil.
+	notices func() []string
+	routes  func(e *echo.Echo)
+	tags    map[string]string
+	drain   func() // is called when the service is asked to stop
 }
 
 // openBlobs opens what the settings name.
-func openBlobs(ctx context.Context, c common, cfg storage.Config) (blobs, error) {
+func openBlobs(ctx context.Context, c common, cfg storage.Config, n *neighbours) (blobs, error) {
 	if cfg.URL == "" {
-		if err := storageFolder(cfg); err != nil {
-			return blobs{}, err
-		}
-		s, err := disk.Open(disk.Config{Dir: cfg.Data, MinFree: int64(cfg.MinFree)}, disk.Deps{Log: c.log})
-		if err != nil {
-			return blobs{}, err
-		}
-		return blobs{store: s, missing: s.Missing, close: func() error { return nil }}, nil
+		return openDisk(c, cfg, n)
 	}
 	return openCloud(ctx, c, cfg)
+}
+
+// openDisk opens the folder, as one of the nodes that copy each other's blobs.
+func openDisk(c common, cfg storage.Config, n *neighbours) (blobs, error) {
+	if err := storageFolder(cfg); err != nil {
+		return blobs{}, err
+	}
+	s, err := disk.Open(disk.Config{Dir: cfg.Data, MinFree: int64(cfg.MinFree)}, disk.Deps{Log: c.log})
+	if err != nil {
+		return blobs{}, err
+	}
+	node, err := replication.Open(cfg.Replication, replication.Deps{
+		Log: c.log, Instance: c.instance, Local: s, Registry: n.registry, Metrics: n.metrics,
+		Client: func(in discovery.Instance) *http.Client {
+			one := serve.Recognize(func(discovery.Instance) http.RoundTripper {
+				return discovery.InstanceTransport(discovery.TransportConfig{})
+			})
+			return &http.Client{Transport: serve.Outgoing(one(in), cfg.Serve.Token)}
+		},
+	})
+	if err != nil {
+		return blobs{}, inService("storage", err)
+	}
+	return blobs{
+		store: node, missing: func() []string { return append(s.Missing(), node.Missing()...) }, close: node.Close, run: node.Run,
+		notices: node.Notices, routes: node.Routes, tags: map[string]string{replication.Tag: node.Epoch()}, drain: node.Drain,
+	}, nil
 }
 
 // wireMaster leans on storage and taskdb.
@@ -187,7 +224,7 @@ func wireMaster(c common, cfg imagemaster.Config) (rungroup.Func, error) {
 	tasks := taskdb.NewClient("http://taskdb", n.client)
 	svc, err := imagemaster.New(cfg, imagemaster.Deps{
 		Log: c.log, Instance: c.instance, Version: release.Version(), Registry: n.registry,
-		Tasks: tasks, Records: taskdb.NewTogether(tasks), Blobs: storage.NewClient("http://storage", n.client),
+		Tasks: tasks, Records: taskdb.NewTogether(tasks), Blobs: storage.NewClient("http://storage", n.client).WithReplicas(cfg.Replicas),
 		Events: bus, Missing: n.missing, Notices: n.watch.Notices, Metrics: n.metrics,
 		Services: n.transport.Instances, Settings: n.settings,
 	})
@@ -218,7 +255,7 @@ func wireWorker(c common, cfg worker.Config) (rungroup.Func, error) {
 	svc, err := worker.New(cfg, worker.Deps{
 		Log: c.log, Instance: c.instance, Version: release.Version(), Registry: n.registry,
 		Master: imagemaster.NewTogether(imagemaster.NewClient("http://imagemaster", n.client)),
-		Blobs:  storage.NewClient("http://storage", n.client),
+		Blobs:  storage.NewClient("http://storage", n.client).WithReplicas(cfg.Replicas),
 		Engine: pool, Abilities: can, Engines: n.followWorkers().Engines, Resize: pool.Resize, Missing: n.missing, Metrics: n.metrics,
 		Notices:  func() []string { return append(n.watch.Notices(), pool.Notices()...) },
 		Services: n.transport.Instances, Settings: n.settings,
