@@ -47,7 +47,14 @@ race: bin/consul bin/versitygw ## Run the tests with the race detector, without 
 
 .PHONY: e2e
 e2e: bin/versitygw ## Run the end-to-end scenarios over all topologies, and the kill tour
-	go test -count=1 -timeout 25m -v -run 'Test' ./e2e ./cmd/imagemill
+	IMAGEMILL_E2E_MINUTES=0.75 go test -count=1 -timeout 25m -v -run 'Test' ./e2e ./cmd/imagemill
+
+MINUTES ?= 30
+.PHONY: chaos
+chaos: ## Run the fault lab for long: MINUTES (30) on SQLite and as many on PostgreSQL; root adds full disks, IMAGEMILL_E2E_SEED repeats
+	IMAGEMILL_E2E_MINUTES=$(MINUTES) go test -count=1 -timeout 0 -v -run 'TestChaos' ./e2e
+	IMAGEMILL_POWERCUT_ROUNDS=$(MINUTES) IMAGEMILL_POWERCUT_STATES=$$((100 * $(MINUTES))) \
+		go test -count=1 -timeout 0 -v -run 'TestPowerCut' ./services/storage/disk ./services/taskdb/sqlite
 
 .PHONY: e2e-compose
 e2e-compose: airgap image ## Run them over containers, with the kill tour, scaling and a rolling restart

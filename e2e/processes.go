@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -36,6 +37,12 @@ type Processes struct {
 	Binary string
 	// Env is added to the environment of every process.
 	Env []string
+	// Count is how many there are of a service, one where it says nothing.
+	Count map[string]int
+	// Linked has every process be reached through a [Link] of its own.
+	Linked bool
+	// Disks are folders for the data of services, in place of those that it makes.
+	Disks map[string]string
 
 	t     testing.TB
 	dir   string
@@ -44,6 +51,7 @@ type Processes struct {
 
 	mu    sync.Mutex
 	procs map[string]*Process // by name: a service and a number, "worker-2"
+	links map[string]*Link
 	turn  atomic.Int64
 }
 
@@ -71,6 +79,7 @@ func NewProcesses(t testing.TB, binary string, env ...string) *Processes {
 	p := &Processes{
 		Binary: binary, Env: env, t: t, dir: t.TempDir(),
 		ports: map[string]int{}, procs: map[string]*Process{}, http: HTTPClient(t),
+		Count: map[string]int{"frontend": 2, "imagemaster": 2}, Disks: map[string]string{}, links: map[string]*Link{},
 	}
 	for _, name := range []string{"kvstore", "nats", "frontend-1", "frontend-2"} {
 		p.ports[name] = freePort(t)
@@ -79,29 +88,64 @@ func NewProcesses(t testing.TB, binary string, env ...string) *Processes {
 	return p
 }
 
-// freePort finds a port that was free a moment ago.
+// freePort finds a port that was free a moment ago. It lies below those that
+// systems give to outgoing connections: a process that is started anew must find
+// it free again.
 func freePort(t testing.TB) int {
 	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = ln.Close() }()
-	addr, _ := ln.Addr().(*net.TCPAddr)
-	return addr.Port
+	for {
+		require.NoError(t, t.Context().Err())
+		port := 10_000 + rand.IntN(20_000)
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = ln.Close()
+			return port
+		}
+	}
+}
+
+// port is the one that a process listens on.
+func (p *Processes) port(name string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ports[name] == 0 {
+		p.ports[name] = freePort(p.t)
+	}
+	return p.ports[name]
+}
+
+// Link gives the link to a process; the suite is Linked.
+func (p *Processes) Link(name string) *Link {
+	port := p.port(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.links[name] == nil {
+		p.links[name] = NewLink(p.t, fmt.Sprintf("127.0.0.1:%d", port))
+	}
+	return p.links[name]
+}
+
+// at is where others reach a process.
+func (p *Processes) at(name string) string {
+	if p.Linked {
+		return p.Link(name).Address()
+	}
+	return fmt.Sprintf("127.0.0.1:%d", p.port(name))
 }
 
 // settings gives what is common to all processes: short intervals, so that
 // what takes seconds in operation takes less here.
 func (p *Processes) settings() []string {
-	at := func(name string) string { return fmt.Sprintf("127.0.0.1:%d", p.ports[name]) }
+	at := func(name string) string { return fmt.Sprintf("127.0.0.1:%d", p.port(name)) }
 	return append([]string{
-		"IMAGEMILL_DISCOVERY=consul://" + at("kvstore"), "IMAGEMILL_DISCOVERY_TTL=2s",
+		"IMAGEMILL_DISCOVERY=consul://" + p.at("kvstore"), "IMAGEMILL_DISCOVERY_TTL=2s",
 		"IMAGEMILL_KVSTORE_SESSION_TTL_MIN=1s", "IMAGEMILL_KVSTORE_LISTEN=" + at("kvstore"),
-		"IMAGEMILL_NATS=nats://" + at("nats"), "IMAGEMILL_NATS_LISTEN=" + at("nats"),
+		"IMAGEMILL_NATS=nats://" + p.at("nats"), "IMAGEMILL_NATS_LISTEN=" + at("nats"),
 		"IMAGEMILL_TASKDB_LISTEN=127.0.0.1:0", "IMAGEMILL_STORAGE_LISTEN=127.0.0.1:0",
 		"IMAGEMILL_IMAGEMASTER_LISTEN=127.0.0.1:0", "IMAGEMILL_WORKER_LISTEN=127.0.0.1:0",
-		"IMAGEMILL_KVSTORE_DATA=" + filepath.Join(p.dir, "kvstore"),
-		"IMAGEMILL_TASKDB_PATH=" + filepath.Join(p.dir, "taskdb", "tasks.db"),
-		"IMAGEMILL_STORAGE_DATA=" + filepath.Join(p.dir, "storage"), "IMAGEMILL_STORAGE_MIN_FREE=0",
+		"IMAGEMILL_KVSTORE_DATA=" + p.Data("kvstore"),
+		"IMAGEMILL_TASKDB_PATH=" + filepath.Join(p.Data("taskdb"), "tasks.db"),
+		"IMAGEMILL_STORAGE_DATA=" + p.Data("storage"), "IMAGEMILL_STORAGE_MIN_FREE=0",
 		"IMAGEMILL_TASKDB_LEASE=3s", "IMAGEMILL_IMAGEMASTER_LEASE=3s",
 		"IMAGEMILL_IMAGEMASTER_SWEEP_EVERY=2s", "IMAGEMILL_IMAGEMASTER_ORPHAN_AGE=4s",
 		"IMAGEMILL_IMAGEMASTER_RECORD_TIMEOUT=2s", "IMAGEMILL_LINGER=300ms",
@@ -114,8 +158,16 @@ func (p *Processes) Start(service, name string) *Process {
 	p.t.Helper()
 	cmd := exec.Command(p.Binary, service) // it outlives every context but the test
 	cmd.Env = append(os.Environ(), p.settings()...)
-	if service == "frontend" {
-		cmd.Env = append(cmd.Env, fmt.Sprintf("IMAGEMILL_FRONTEND_LISTEN=127.0.0.1:%d", p.ports[name]))
+	setting := "IMAGEMILL_" + strings.ToUpper(service)
+	announced := p.Linked && service != "kvstore" && service != "nats"
+	if announced || service == "frontend" {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("%s_LISTEN=127.0.0.1:%d", setting, p.port(name)))
+	}
+	if announced {
+		cmd.Env = append(cmd.Env, setting+"_ADVERTISE="+p.at(name))
+	}
+	if service == "storage" && name != service {
+		cmd.Env = append(cmd.Env, "IMAGEMILL_STORAGE_DATA="+p.Data(name)) // a disk of its own
 	}
 	proc := &Process{Name: name, Service: service, cmd: cmd, log: &lockedBuffer{}, exited: make(chan struct{})}
 	if before := p.Get(name); before != nil {
@@ -147,8 +199,11 @@ func (p *Processes) StartAll(workers int) {
 // StartService starts all processes of one service.
 func (p *Processes) StartService(service string, workers int) {
 	p.t.Helper()
-	n := map[string]int{"worker": workers, "frontend": 2, "imagemaster": 2}[service]
-	if n == 0 {
+	n := p.Count[service]
+	if service == "worker" {
+		n = workers
+	}
+	if n == 0 && service != "worker" {
 		p.Start(service, service)
 	}
 	for i := 1; i <= n; i++ {
@@ -159,7 +214,10 @@ func (p *Processes) StartService(service string, workers int) {
 // Ready waits until the registry shows all services, and both frontends a master.
 func (p *Processes) Ready(workers int) {
 	p.t.Helper()
-	want := map[string]int{"taskdb": 1, "storage": 1, "imagemaster": 2, "worker": workers, "frontend": 2}
+	want := map[string]int{"worker": workers}
+	for _, s := range []string{"taskdb", "storage", "imagemaster", "frontend"} {
+		want[s] = max(1, p.Count[s])
+	}
 	p.Eventually("all services are announced", func() bool {
 		seen := p.Announced()
 		for s, n := range want {
@@ -171,7 +229,7 @@ func (p *Processes) Ready(workers int) {
 	})
 	for _, name := range []string{"frontend-1", "frontend-2"} {
 		p.Eventually(name+" is ready", func() bool {
-			return p.Status(fmt.Sprintf("http://127.0.0.1:%d/readyz", p.ports[name])) == http.StatusOK
+			return p.Status("http://"+p.at(name)+"/readyz") == http.StatusOK
 		})
 	}
 }
@@ -191,7 +249,7 @@ func (p *Processes) Announced() map[string][]string {
 // Registry reads all announcements, as Consul's own client sees them.
 func (p *Processes) Registry() map[string][]byte {
 	client, err := api.NewClient(&api.Config{
-		Address: fmt.Sprintf("http://127.0.0.1:%d", p.ports["kvstore"]), HttpClient: p.http,
+		Address: fmt.Sprintf("http://127.0.0.1:%d", p.port("kvstore")), HttpClient: p.http,
 	})
 	require.NoError(p.t, err)
 	pairs, _, err := client.KV().List("services/", nil)
@@ -226,14 +284,12 @@ func status(ctx context.Context, hc *http.Client, url string) int {
 // URL names the two frontends in turn, so that a client that tries again asks
 // the other one.
 func (p *Processes) URL() string {
-	return fmt.Sprintf("http://127.0.0.1:%d", p.ports[fmt.Sprintf("frontend-%d", p.turn.Add(1)%2+1)])
+	return p.URLs()[p.turn.Add(1)%2]
 }
 
 // URLs are both frontends.
 func (p *Processes) URLs() []string {
-	return []string{
-		fmt.Sprintf("http://127.0.0.1:%d", p.ports["frontend-1"]), fmt.Sprintf("http://127.0.0.1:%d", p.ports["frontend-2"]),
-	}
+	return []string{"http://" + p.at("frontend-1"), "http://" + p.at("frontend-2")}
 }
 
 // Names lists the running processes of a service, of all for "".
@@ -315,17 +371,27 @@ func (p *Processes) Addresses(service string) (urls []string) {
 	return urls
 }
 
-// Data is the folder that a service keeps its data in.
-func (p *Processes) Data(service string) string { return filepath.Join(p.dir, service) }
+// Data is the folder that a service keeps its data in; each storage has its own,
+// by its name.
+func (p *Processes) Data(name string) string {
+	if dir := p.Disks[name]; dir != "" {
+		return filepath.Join(dir, name)
+	}
+	return filepath.Join(p.dir, name)
+}
 
-// Forget removes the data of a service, none of whose processes runs.
-func (p *Processes) Forget(service string) {
+// Forget removes the data of a service, none of whose processes runs, or of one
+// storage.
+func (p *Processes) Forget(name string) {
 	p.t.Helper()
-	require.NoError(p.t, os.RemoveAll(filepath.Join(p.dir, service)))
+	require.NoError(p.t, os.RemoveAll(p.Data(name)))
 }
 
 // Log gives what the process, in all its lives, has written.
 func (p *Process) Log() string { return p.log.tail(1 << 30) }
+
+// Send sends a signal to this life of a process; one that has ended is an error.
+func (p *Process) Send(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
 
 // Exited reports whether the process has ended.
 func (p *Process) Exited() bool {

@@ -40,7 +40,10 @@ func Run(t *testing.T, s Suite) {
 		{"bad questions", badQuestions},
 		{"too large", tooLarge},
 		{"hang-up midway", hangUp},
+		{"for later, given up, and again", later},
+		{"all that failed once more", failedAgain},
 		{"hostile pictures", hostile},
+		{"repeats and ends", repeatsAndEnds},
 	} {
 		t.Run(sc.name, func(t *testing.T) { sc.run(t, c) })
 	}
@@ -255,6 +258,46 @@ func badPictures(t *testing.T, c *Client) {
 	c.Finished(t, id)
 	img, _ := Decode(t, c.Download(t, id, "").Body)
 	RequireNear(t, color.NRGBA{7, 8, 9, 255}, img.At(0, 0), 0)
+}
+
+// later: an image for later is not worked before; it can be cancelled, and what is
+// cancelled can be worked after all.
+func later(t *testing.T, c *Client) {
+	id := c.Upload(t, Halves(t, 32, 32), "?lane=batch&delay=1h")
+	a := c.Must(t, http.MethodGet, "/image/isReady?id="+id, nil)
+	require.Equal(t, "in progress", a.Text(t, "state"))
+	require.Equal(t, "batch", a.Text(t, "lane"))
+	at, err := time.Parse(time.RFC3339Nano, a.Text(t, "notBefore"))
+	require.NoError(t, err)
+	require.Greater(t, time.Until(at), 30*time.Minute)
+	a = c.Must(t, http.MethodPost, "/v1/images/"+id+"/cancel", nil)
+	require.Equal(t, http.StatusOK, a.Status, "body: %s", a.Body)
+	require.Equal(t, "cancelled", a.Text(t, "state"))
+	a = c.Must(t, http.MethodGet, "/image/get?id="+id, nil)
+	require.Equal(t, http.StatusConflict, a.Status)
+	require.Equal(t, "cancelled", a.Text(t, "state"))
+	a = c.Must(t, http.MethodPost, "/v1/images/"+id+"/retry", nil)
+	require.Equal(t, "in progress", a.Text(t, "state"), "body: %s", a.Body)
+	c.Finished(t, id)
+	soon := c.Upload(t, Halves(t, 32, 32), "?delay=1s")
+	c.Finished(t, soon)
+}
+
+// failedAgain: what failed is listed, with the reasons, and retried as a whole.
+func failedAgain(t *testing.T, c *Client) {
+	photo := Photograph(t, "branches.jpg")
+	id := c.Upload(t, photo[:len(photo)/2], "")
+	require.Equal(t, "failed", c.Wait(t, id).Text(t, "state"))
+	before := id[:len(id)-1] // a cursor below this image and above those of other scenarios
+	a := c.Must(t, http.MethodGet, "/v1/images?state=failed&limit=1&after="+before, nil)
+	require.Equal(t, http.StatusOK, a.Status, "body: %s", a.Body)
+	require.Contains(t, string(a.Body), id)
+	a = c.Must(t, http.MethodPost, "/v1/images/retry?state=failed&after="+before, nil)
+	require.Equal(t, http.StatusOK, a.Status, "body: %s", a.Body)
+	require.EqualValues(t, 1, a.JSON(t)["retried"])
+	again := c.Wait(t, id)
+	require.Equal(t, "failed", again.Text(t, "state"))
+	require.Len(t, again.JSON(t)["failures"], 2)
 }
 
 // badQuestions are answered with what was wrong.

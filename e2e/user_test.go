@@ -24,6 +24,8 @@ type user struct {
 	tries int
 	pause time.Duration
 	again atomic.Int64 // how often a request had to be repeated
+	// refused counts uploads that were answered, but not with 202.
+	refused atomic.Int64
 }
 
 // turns names the frontends in turn, for one user alone.
@@ -98,12 +100,15 @@ func (u *user) call(ctx context.Context, method, path string, body []byte, want 
 		switch {
 		case err == nil && a.Status == want:
 			return a, nil
+		case err == nil && method == http.MethodPost && a.Status >= 500:
+			u.refused.Add(1)
+			err = fmt.Errorf("%s %s: %d %s", method, path, a.Status, a.Body)
 		case err == nil && a.Status < 500 && a.Status != http.StatusTooManyRequests:
 			return a, fmt.Errorf("%s %s: %d %s", method, path, a.Status, a.Body)
 		case err == nil:
 			err = fmt.Errorf("%s %s: %d %s", method, path, a.Status, a.Body)
 		}
-		last = errors.Join(last, err)
+		last = err
 	}
 	return e2e.Answer{}, last
 }
@@ -121,6 +126,16 @@ func (u *user) upload(ctx context.Context, body []byte) (string, error) {
 	return accepted.ID, nil
 }
 
+// failedError says that an image has failed.
+type failedError struct {
+	n       int
+	id, why string
+}
+
+func (e *failedError) Error() string {
+	return fmt.Sprintf("upload %d (%s) is failed: %s", e.n, e.id, e.why)
+}
+
 // follow waits until an image is finished, downloads it and checks it.
 func (u *user) follow(ctx context.Context, n int, id string) error {
 	for {
@@ -134,6 +149,9 @@ func (u *user) follow(ctx context.Context, n int, id string) error {
 		}
 		if st.State == "finished" {
 			break
+		}
+		if st.State == "failed" {
+			return &failedError{n, id, st.Error}
 		}
 		if st.State != "in progress" {
 			return fmt.Errorf("upload %d (%s) is %q: %s", n, id, st.State, st.Error)
