@@ -27,6 +27,14 @@ type wakes struct {
 	fresh  map[string]struct{} // recorded by this master, and not heard to have ended
 	due    time.Time           // when the first of the tasks that were heard to wait for a time can be claimed; zero for none
 	sooner chan struct{}       // holds a signal when that has changed
+	told   uint64              // counts what may have brought work for a caller of GetWork
+	empty  quiet
+}
+
+// quiet is a moment at which nothing could be claimed, by anybody.
+type quiet struct {
+	at   time.Time // zero for none
+	told uint64
 }
 
 // waiter is one parked call, of GetWork with its claim. ready holds at most one wake-up, with the task
@@ -110,6 +118,7 @@ func (w *wakes) takeDue() time.Time {
 func (w *wakes) nextFor(needs uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.told++
 	for el := w.queue.Front(); el != nil; el = el.Next() {
 		if !el.Value.(*waiter).claim.Leaves(needs) {
 			w.queue.Remove(el).(*waiter).wake(nil)
@@ -126,7 +135,36 @@ func (w *wakes) next() {
 	w.nextLocked()
 }
 
-func (w *wakes) nextLocked() { w.eachKind(func(*waiter) {}) }
+func (w *wakes) nextLocked() {
+	w.told++
+	w.eachKind(func(*waiter) {})
+}
+
+// heard counts what may have brought work so far. A caller who asks once it is queued
+// up misses nothing: what comes later wakes somebody.
+func (w *wakes) heard() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.told
+}
+
+// found notes that a claim of anything, begun at a moment when told was [wakes.heard],
+// found nothing.
+func (w *wakes) found(told uint64, at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if told == w.told {
+		w.empty = quiet{at: at, told: told}
+	}
+}
+
+// idle tells whether a claim would find nothing, as one found nothing since the time
+// given, and nothing was told since.
+func (w *wakes) idle(since time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.empty.told == w.told && w.empty.at.After(since)
+}
 
 // poll is next for work of which nobody told.
 func (w *wakes) poll() {
@@ -269,6 +307,12 @@ func (t *trust) due(turn int) bool {
 		t.doubt()
 	}
 	return turn%trusting == 0 || time.Now().UnixNano() < t.doubted.Load()
+}
+
+// full tells whether callers are to rely on being woken at this moment.
+func (t *trust) full() bool {
+	bus, ok := t.bus.(connected)
+	return ok && bus.Connected() && time.Now().UnixNano() >= t.doubted.Load()
 }
 
 // doubt begins a time of doubt.
