@@ -51,7 +51,7 @@ e2e: bin/versitygw ## Run the end-to-end scenarios over all topologies, and the 
 
 MINUTES ?= 30
 .PHONY: chaos
-chaos: ## Run the fault lab for long: MINUTES (30) on SQLite and as many on PostgreSQL; root adds full disks, IMAGEMILL_E2E_SEED repeats
+chaos: ## Run the fault lab for long: MINUTES (30) each on SQLite, on PostgreSQL and on two storages; root adds full disks, IMAGEMILL_E2E_SEED repeats
 	IMAGEMILL_E2E_MINUTES=$(MINUTES) go test -count=1 -timeout 0 -v -run 'TestChaos' ./e2e
 	IMAGEMILL_POWERCUT_ROUNDS=$(MINUTES) IMAGEMILL_POWERCUT_STATES=$$((100 * $(MINUTES))) \
 		go test -count=1 -timeout 0 -v -run 'TestPowerCut' ./services/storage/disk ./services/taskdb/sqlite
@@ -72,6 +72,7 @@ vet: ## Run go vet
 	go vet ./...
 	go vet -tags nonats ./cmd/...
 	go vet -tags nocloud ./cmd/...
+	go vet -tags faultlab ./cmd/...
 	go vet -tags gcs ./services/storage/... ./cmd/...
 
 .PHONY: tidy

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"maps"
 	"os"
 	"strconv"
 	"testing"
@@ -29,7 +30,7 @@ func chaosLength(t *testing.T, standard time.Duration) time.Duration {
 	return time.Duration(minutes * float64(time.Minute))
 }
 
-// Whatever is killed, stopped, cut off or full, and whenever: every accepted
+// Whatever is killed, stopped, cut off, full or set to another hour, and whenever: every accepted
 // upload ends in exactly one result with the right content, and nothing is left
 // lying about. IMAGEMILL_E2E_MINUTES says for how long, IMAGEMILL_E2E_SEED
 // repeats what is done to whom, IMAGEMILL_E2E_UPLOADS says how many uploads a
@@ -38,6 +39,7 @@ func TestChaos(t *testing.T) {
 	p := e2e.NewProcesses(t, os.Getenv(binaryEnv))
 	p.Linked = true
 	l := newLab(t, p)
+	l.clocks = []string{"taskdb", "storage"}
 	if os.Geteuid() == 0 {
 		for _, service := range []string{"storage", "taskdb"} {
 			l.addDisk(service, volumetest.New(t, diskSize))
@@ -61,4 +63,17 @@ func TestChaosPostgres(t *testing.T) {
 	l := newLab(t, p)
 	l.postgres = server
 	l.run(chaosLength(t, 15*time.Second))
+}
+
+// The same with two storages that hold a copy each of what was accepted.
+func TestChaosReplicas(t *testing.T) {
+	p := suite(t, "IMAGEMILL_STORAGE_REPLICAS=2", "IMAGEMILL_STORAGE_REPLICA_WAIT=2s")
+	p.Linked = true
+	p.Count["storage"] = 2
+	l := newLab(t, p)
+	l.clocks = []string{"taskdb", "storage-1", "storage-2"}
+	l.run(chaosLength(t, 15*time.Second))
+	p.Eventually("both storages hold the same", func() bool {
+		return maps.Equal(held(t, p, "storage-1"), held(t, p, "storage-2"))
+	})
 }

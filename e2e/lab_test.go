@@ -53,6 +53,7 @@ type lab struct {
 	p        *e2e.Processes
 	postgres *postgrestest.Server
 	disks    map[string]*volumetest.Disk
+	clocks   []string // those whose clocks are set
 	rng      *rand.Rand
 	got      *accepted
 
@@ -133,13 +134,18 @@ func (l *lab) fault() {
 	names := append(l.p.Names(""), slices.Repeat([]string{thePostgres}, min(1, l.servers()))...)
 	kind, name := l.rng.IntN(100), names[l.rng.IntN(len(names))]
 	short, long, hard := l.between(0, 700*time.Millisecond), l.between(500*time.Millisecond, 4*time.Second), l.rng.IntN(2) == 0
+	clock, ahead := l.rng.IntN(100), l.between(-time.Hour, time.Hour)
 	l.revive()
 	switch {
 	case kind < 68:
 		l.kill(name, short)
 	case kind < 80:
 		l.stop(name, long)
-	case kind < 92 || len(l.disks) == 0:
+	case kind < 91:
+		l.cut(name, long, hard)
+	case kind < 96 && len(l.clocks) > 0:
+		l.setClock(l.clocks[clock%len(l.clocks)], ahead, long)
+	case len(l.disks) == 0:
 		l.cut(name, long, hard)
 	default:
 		l.fill(slices.Sorted(maps.Keys(l.disks))[l.rng.IntN(len(l.disks))], long/2)
@@ -162,9 +168,7 @@ func (l *lab) revive() {
 			continue
 		}
 		if log := proc.Log(); !strings.Contains(log[max(0, len(log)-4000):], "full") && !strings.Contains(log[max(0, len(log)-4000):], "no space") {
-			l.mu.Lock()
-			l.err = errors.Join(l.err, fmt.Errorf("%s ended by itself", name))
-			l.mu.Unlock()
+			l.must(fmt.Errorf("%s ended by itself", name))
 		}
 		l.count("ended by a full disk", name)
 		l.p.Restart(name)
@@ -236,22 +240,21 @@ func (l *lab) cut(name string, d time.Duration, hard bool) {
 
 func (l *lab) fill(service string, d time.Duration) {
 	disk := l.disks[service]
-	failed := func(err error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.err = errors.Join(l.err, err)
-	}
 	l.lasting("full disk", service, d,
-		func() {
-			if err := disk.Tighten(); err != nil {
-				failed(err)
-			}
-		},
-		func() {
-			if err := disk.Widen(diskSize); err != nil {
-				failed(err)
-			}
-		})
+		func() { l.must(disk.Tighten()) }, func() { l.must(disk.Widen(diskSize)) })
+}
+
+// setClock sets a clock, and sets it right again: two jumps.
+func (l *lab) setClock(name string, ahead, d time.Duration) {
+	l.lasting("clock set", name, d,
+		func() { l.must(l.p.SetClock(name, ahead)) }, func() { l.must(l.p.SetClock(name, 0)) })
+}
+
+// must notes what makes the run useless.
+func (l *lab) must(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = errors.Join(l.err, err)
 }
 
 // table says what was done.
@@ -290,7 +293,7 @@ func (l *lab) load(ctx context.Context, stop <-chan struct{}) (again int64, _ er
 				case <-ctx.Done():
 					return context.Cause(ctx)
 				}
-				id, err := users[c].upload(ctx, mixed(l.t, n))
+				id, err := users[c].upload(ctx, mixed(l.t, n), "Idempotency-Key", fmt.Sprint("upload-", n))
 				if err != nil {
 					return err
 				}

@@ -63,10 +63,11 @@ type Process struct {
 	exited        chan struct{}
 }
 
-// Build compiles imagemill into a temporary folder.
+// Build compiles imagemill into a temporary folder, with clocks that can be set; see
+// [Processes.SetClock].
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "imagemill")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "imagemill/cmd/imagemill").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-tags", "faultlab", "-o", binary, "imagemill/cmd/imagemill").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build imagemill: %w\n%s", err, out)
 	}
@@ -166,6 +167,7 @@ func (p *Processes) Start(service, name string) *Process {
 	if announced {
 		cmd.Env = append(cmd.Env, setting+"_ADVERTISE="+p.at(name))
 	}
+	cmd.Env = append(cmd.Env, "FAULTLAB_CLOCK="+p.clock(name))
 	if service == "storage" && name != service {
 		cmd.Env = append(cmd.Env, "IMAGEMILL_STORAGE_DATA="+p.Data(name)) // a disk of its own
 	}
@@ -369,6 +371,19 @@ func (p *Processes) Addresses(service string) (urls []string) {
 		}
 	}
 	return urls
+}
+
+// clock is the file that says how far the clock of a process is ahead.
+func (p *Processes) clock(name string) string { return filepath.Join(p.dir, name+".clock") }
+
+// SetClock sets the clock of a taskdb on SQLite, or of a storage, and of those that
+// have its name later, so far ahead of the machine's, or behind.
+func (p *Processes) SetClock(name string, ahead time.Duration) error {
+	file := p.clock(name)
+	if err := os.WriteFile(file+".new", []byte(ahead.String()), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 // Data is the folder that a service keeps its data in; each storage has its own,

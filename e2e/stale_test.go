@@ -81,7 +81,9 @@ func TestStaleWorker(t *testing.T) {
 	require.Equal(t, before, c.Download(t, id, "a").Body)
 	blobs := storage.NewClient(p.Address("storage"), e2e.HTTPClient(t))
 	p.Eventually("the stale renditions are gone", func() bool {
-		return len(orphans(t, blobs, map[string]taskdb.Task{id: after}, nil)) == 0
+		left, missing := orphans(t, blobs, map[string]taskdb.Task{id: after}, nil)
+		require.Empty(t, missing)
+		return len(left) == 0
 	})
 }
 

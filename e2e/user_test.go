@@ -87,7 +87,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // call makes a request until it is answered as wanted. Other answers of 500 and
 // above, and 429, are tried again; the rest is an error at once.
-func (u *user) call(ctx context.Context, method, path string, body []byte, want int) (e2e.Answer, error) {
+func (u *user) call(ctx context.Context, method, path string, body []byte, want int, headers ...string) (e2e.Answer, error) {
 	var last error
 	for try := range u.tries {
 		if try > 0 {
@@ -96,7 +96,7 @@ func (u *user) call(ctx context.Context, method, path string, body []byte, want 
 				return e2e.Answer{}, errors.Join(err, last)
 			}
 		}
-		a, err := u.Do(ctx, method, path, bytes.NewReader(body))
+		a, err := u.Do(ctx, method, path, bytes.NewReader(body), headers...)
 		switch {
 		case err == nil && a.Status == want:
 			return a, nil
@@ -114,8 +114,8 @@ func (u *user) call(ctx context.Context, method, path string, body []byte, want 
 }
 
 // upload gives the ID of an accepted image.
-func (u *user) upload(ctx context.Context, body []byte) (string, error) {
-	a, err := u.call(ctx, http.MethodPost, "/newImage", body, http.StatusAccepted)
+func (u *user) upload(ctx context.Context, body []byte, headers ...string) (string, error) {
+	a, err := u.call(ctx, http.MethodPost, "/newImage", body, http.StatusAccepted, headers...)
 	if err != nil {
 		return "", err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
@@ -105,7 +104,7 @@ func openTasks(ctx context.Context, c common, cfg taskdb.Config, bus events.Publ
 	if err := taskdbFolder(cfg); err != nil {
 		return nil, err
 	}
-	return sqlite.Open(ctx, cfg, sqlite.Deps{Log: c.log, Events: bus, Now: time.Now})
+	return sqlite.Open(ctx, cfg, sqlite.Deps{Log: c.log, Events: bus, Now: wallClock})
 }
 
 // wireTaskDB opens the database, which outlives the service that uses it.
@@ -194,7 +193,7 @@ func openDisk(c common, cfg storage.Config, n *neighbours) (blobs, error) {
 		return blobs{}, err
 	}
 	node, err := replication.Open(cfg.Replication, replication.Deps{
-		Log: c.log, Instance: c.instance, Local: s, Registry: n.registry, Metrics: n.metrics,
+		Log: c.log, Instance: c.instance, Local: s, Registry: n.registry, Metrics: n.metrics, Now: wallClock,
 		Client: func(in discovery.Instance) *http.Client {
 			one := serve.Recognize(func(discovery.Instance) http.RoundTripper {
 				return discovery.InstanceTransport(discovery.TransportConfig{})
