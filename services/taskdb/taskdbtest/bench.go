@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -42,13 +44,19 @@ func Fill(t testing.TB, s taskdb.Store, n int) {
 // FillOwned creates n tasks of owners, with all clients at once.
 func FillOwned(t testing.TB, s taskdb.Store, n int, owner func(n uint64) string) {
 	t.Helper()
+	fill(t, s, n, func(i uint64, task *taskdb.NewTask) { task.Owner = owner(i) })
+}
+
+// fill creates n tasks after they were changed, with all clients at once.
+func fill(t testing.TB, s taskdb.Store, n int, change func(i uint64, task *taskdb.NewTask)) {
+	t.Helper()
 	var next atomic.Uint64
 	done := make(chan error, benchClients)
 	for range benchClients {
 		go func() {
 			for i := next.Add(1); i <= uint64(n); i = next.Add(1) {
 				task := Fresh(i)
-				task.Owner = owner(i)
+				change(i, &task)
 				if _, err := s.Create(context.Background(), task); err != nil {
 					done <- err
 					return
@@ -79,15 +87,75 @@ func (o Benchmarks) Claim(b *testing.B, waiting int) {
 	}
 }
 
-// Stats counts so many tasks.
-func (o Benchmarks) Stats(b *testing.B, tasks int) {
-	s := o.Open()
-	Fill(b, s, tasks)
-	for b.Loop() {
-		if _, err := s.Stats(b.Context()); err != nil {
-			b.Fatal(err)
+// Rows compares what a claim, a page of a list, the statistics and one task cost with
+// many tasks to what they cost with few, by turns; half of them have ended. The
+// metrics are ratios of medians.
+func (o Benchmarks) Rows(b *testing.B, few, many int) {
+	ctx := b.Context()
+	stores := []taskdb.Store{o.Open(), o.Open()}
+	for i, n := range []int{few, many} {
+		FillHalf(b, stores[i], n)
+	}
+	page := func(s taskdb.Store, state taskdb.State, after string) error {
+		p, err := s.List(ctx, state, after, taskdb.MaxPage)
+		if err == nil && len(p.Tasks) != taskdb.MaxPage {
+			b.Fatalf("a page of %d", len(p.Tasks))
+		}
+		return err
+	}
+	var claimed taskdb.Task
+	works := []struct {
+		name string
+		do   func(s taskdb.Store, n int) error
+	}{
+		{"claim", func(s taskdb.Store, _ int) error {
+			ts, err := s.Claim(ctx, taskdb.Claim{Worker: "w", Max: 1})
+			if err == nil {
+				claimed = ts[0]
+			}
+			return err
+		}},
+		{"release", func(s taskdb.Store, _ int) error {
+			return s.Release(ctx, taskdb.Lease{ID: claimed.ID, Attempt: claimed.Attempt})
+		}},
+		{"list", func(s taskdb.Store, n int) error { return page(s, taskdb.Finished, Fresh(uint64(n/2)).ID) }},
+		{"stats", func(s taskdb.Store, _ int) error { _, err := s.Stats(ctx); return err }},
+		{"get", func(s taskdb.Store, n int) error { _, err := s.Get(ctx, Fresh(uint64(n/2)).ID); return err }},
+	}
+	took := make([][2][]time.Duration, len(works))
+	for range b.N {
+		for i, n := range []int{few, many} {
+			for w, work := range works {
+				began := time.Now()
+				require.NoError(b, work.do(stores[i], n))
+				took[w][i] = append(took[w][i], time.Since(began))
+			}
 		}
 	}
+	for w, work := range works {
+		for i := range stores {
+			slices.Sort(took[w][i])
+		}
+		few, many := took[w][0][b.N/2], took[w][1][b.N/2]
+		b.ReportMetric(many.Seconds()/few.Seconds(), work.name+"-x")
+		b.ReportMetric(float64(many.Microseconds()), work.name+"-µs")
+	}
+}
+
+// FillHalf creates n tasks, each second of them finished.
+func FillHalf(t testing.TB, s taskdb.Store, n int) {
+	t.Helper()
+	fill(t, s, n, func(i uint64, task *taskdb.NewTask) {
+		if i%2 == 0 {
+			task.Dedupe, task.Result = true, &taskdb.Result{
+				Attempt: 1, Worker: "w", EngineVersion: "imaging//1", Engine: "imaging", Width: 64, Height: 64, Format: "png",
+				Renditions: []taskdb.Rendition{{
+					Name: "main", Format: "png", Width: 64, Height: 64,
+					Blob: taskdb.Blob{Key: task.ID + ".1.main", Size: 99, SHA256: strings.Repeat("ab", 32), ContentType: "image/png"},
+				}},
+			}
+		}
+	})
 }
 
 // Create is one lonely caller.
