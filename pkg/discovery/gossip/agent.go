@@ -29,12 +29,14 @@ type agent struct {
 
 	dirty chan struct{} // holds a token when members may have changed
 	ask   chan struct{} // holds a token when others should be asked for settings
+	met   chan struct{} // holds a token when another member has come
 	fresh chan struct{} // holds a token when others may have to be told of settings
 	hint  chan hint     // holds the newest version that was heard of
 	http  *http.Client  // for exchanges with other members
 
 	ledger *ledger
 
+	back   int       // looks at where others were at the last run, while some were known; rejoin's own
 	missed time.Time // since when nobody answers at the join addresses; rejoin's own
 	silent int       // rounds in a row in which nobody answered; repair's own
 	known  []string  // addresses of other members, for those who come after
@@ -50,7 +52,7 @@ func newAgent(r *Registry, name string, join []string, w *wire, tlsConfig *tls.C
 	a := &agent{
 		Registry: r, name: name, join: join, wire: w, tls: tlsConfig,
 		events: make(chan serf.Event, maxEvents), ended: ended, end: end,
-		dirty: make(chan struct{}, 1), ask: make(chan struct{}, 1), fresh: make(chan struct{}, 1), hint: make(chan hint, 1),
+		dirty: make(chan struct{}, 1), ask: make(chan struct{}, 1), met: make(chan struct{}, 1), fresh: make(chan struct{}, 1), hint: make(chan hint, 1),
 		ledger: newLedger(),
 	}
 	a.http = a.client()
@@ -120,6 +122,7 @@ func (a *agent) member(what serf.EventType, m serf.Member) {
 	switch what {
 	case serf.EventMemberJoin:
 		signal(a.ask)
+		signal(a.met)
 		a.log.Info("member joined", "member", m.Name, "address", addr)
 	case serf.EventMemberLeave:
 		a.log.Info("member left", "member", m.Name, "address", addr)

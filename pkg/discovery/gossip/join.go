@@ -27,9 +27,16 @@ func (a *agent) rejoin(ctx context.Context) {
 // starting at the same time.
 const joinPatience = 3 * time.Second
 
+// lookingBack is how often a member that knows others looks where more of them were
+// at the last run, five minutes in all by default: after a restart of all, those who
+// found each other in pairs become one.
+const lookingBack = 30
+
 // look joins at those addresses where no live member is.
 func (a *agent) look(ctx context.Context) {
-	if absent := a.absent(ctx); len(absent) > 0 {
+	there := a.there()
+	known := len(there) > 1
+	if absent := a.absent(ctx, there, a.sought(known)); len(absent) > 0 {
 		_, err := a.serf.Join(absent, false)
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -39,6 +46,12 @@ func (a *agent) look(ctx context.Context) {
 		case time.Since(a.missed) > joinPatience:
 			a.rare.warn("join", "no member answers at the join addresses", "addresses", strings.Join(absent, ","),
 				"error", strings.Join(strings.Fields(err.Error()), " ")) // which is a list, in lines
+		}
+	}
+	if known && a.back < lookingBack {
+		a.back++
+		if absent := a.absent(ctx, there, a.sought(false)); len(absent) > 0 {
+			_, _ = a.serf.Join(absent, false) // they may be gone for good
 		}
 	}
 	a.mu.Lock()
@@ -52,21 +65,30 @@ func (a *agent) look(ctx context.Context) {
 	signal(a.ask)
 }
 
-// absent are the join addresses where no live member is, this one included; while
-// nobody is known, also where others were at the last run. Names are looked up
-// each time: what stands behind them may move.
-func (a *agent) absent(ctx context.Context) []string {
+// there are the addresses of the live members, this one included.
+func (a *agent) there() map[string]bool {
 	there := map[string]bool{}
 	for _, m := range alive(a.serf.Members()) {
 		there[address(m)] = true
 	}
-	var out []string
-	look := a.join
-	if len(there) < 2 {
-		a.mu.Lock()
-		look = slices.Concat(look, a.peers)
-		a.mu.Unlock()
+	return there
+}
+
+// sought are the join addresses and, where nobody is known, those where others were
+// at the last run.
+func (a *agent) sought(known bool) []string {
+	if known {
+		return a.join
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Concat(a.join, a.peers)
+}
+
+// absent are those of the addresses where no live member is, this one included, and
+// are then taken for there. Names are looked up each time: what stands behind them may
+// move.
+func (a *agent) absent(ctx context.Context, there map[string]bool, look []string) (out []string) {
 	for _, addr := range look {
 		host, port, err := net.SplitHostPort(addr)
 		if err != nil {

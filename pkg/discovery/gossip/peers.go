@@ -33,7 +33,7 @@ func (r *Registry) loadPeers() ([]string, error) {
 	return out, nil
 }
 
-// remember keeps the others' addresses, for the next start. Serf's own snapshot
+// remember keeps the others' addresses, for the next start, as soon as it meets them. Serf's own snapshot
 // does not do: it forgets who leaves, so that after an orderly stop of all the
 // last one knows nobody, and it is tried once only, when nobody may be up yet.
 func (a *agent) remember(ctx context.Context) {
@@ -42,6 +42,7 @@ func (a *agent) remember(ctx context.Context) {
 	for {
 		a.keepPeers()
 		select {
+		case <-a.met:
 		case <-tick.C:
 		case <-ctx.Done():
 			return

@@ -64,6 +64,43 @@ func TestARestartKeepsSettingsAndMembers(t *testing.T) {
 	eventually(t, patience, everybody(nodes, generation(3)), "generations go on")
 }
 
+// Who is met is remembered at once: the next moment may be the last.
+func TestWhoIsMetIsRemembered(t *testing.T) {
+	dir := t.TempDir()
+	first := start(t, options{cfg: config()})
+	cfg := kept(dir, first.address)
+	cfg.RejoinInterval = time.Hour
+	start(t, options{cfg: cfg})
+	eventually(t, patience, func() bool {
+		text, err := os.ReadFile(filepath.Join(dir, "peers"))
+		return err == nil && string(text) == first.address+"\n"
+	}, "the address is on disk")
+}
+
+// After a restart of all, two pairs find each other of which one member alone
+// remembers one of the other pair.
+func TestPairsBecomeOneAfterARestart(t *testing.T) {
+	var nodes []*node
+	var cfgs []gossip.Config
+	for range 4 {
+		cfgs = append(cfgs, fixed(t, kept(t.TempDir())))
+	}
+	for i, remembers := range [][]int{{1, 2}, {0}, {3}, {2}} {
+		var text string
+		for _, other := range remembers {
+			text += cfgs[other].Bind + "\n"
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(cfgs[i].Dir, "peers"), []byte(text), 0o600))
+	}
+	for i, cfg := range cfgs {
+		nodes = append(nodes, start(t, options{cfg: cfg}))
+		if i%2 == 1 {
+			eventually(t, patience, everybody(nodes[i-1:], func(n *node) bool { return n.Members() >= 2 }), "a pair")
+		}
+	}
+	eventually(t, patience, everybody(nodes, seeing(4)), "all four know each other")
+}
+
 // A member that lost its memory takes part again; one whose file is damaged puts
 // it aside.
 func TestAWipedMemberAndADamagedFile(t *testing.T) {

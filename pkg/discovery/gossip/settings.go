@@ -125,7 +125,7 @@ func (a *agent) settle(caller context.Context, doc *document) (done bool, err er
 		return false, errors.Join(errBeaten, caller.Err())
 	case have > 0, a.cfg.Dir != "":
 		return true, nil
-	case len(others) == 0 && len(a.absent(a.ended)) == 0:
+	case len(others) == 0 && len(a.absent(a.ended, a.there(), a.sought(false))) == 0:
 		return true, nil
 	}
 	return false, errors.Join(errAlone, caller.Err())
