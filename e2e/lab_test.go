@@ -108,6 +108,8 @@ func (l *lab) run(length time.Duration) {
 	l.p.Ready(workers)
 	l.table(took, again)
 	settled(l.t, l.p, l.got)
+	// Each worker has one folder, and its engines another.
+	l.p.Eventually("the folders of killed workers are gone", func() bool { return len(l.p.Scratch()) <= 2*workers })
 }
 
 func (l *lab) trouble() error { l.mu.Lock(); defer l.mu.Unlock(); return l.err }

@@ -44,10 +44,12 @@ type Processes struct {
 	// Disks are folders for the data of services, in place of those that it makes.
 	Disks map[string]string
 
-	t     testing.TB
-	dir   string
-	ports map[string]int
-	http  *http.Client
+	t   testing.TB
+	dir string
+	// scratch is where all workers put the pictures that they work on.
+	scratch string
+	ports   map[string]int
+	http    *http.Client
 
 	mu    sync.Mutex
 	procs map[string]*Process // by name: a service and a number, "worker-2"
@@ -78,7 +80,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 // stopped, and on a failure the logs are shown, when the test ends.
 func NewProcesses(t testing.TB, binary string, env ...string) *Processes {
 	p := &Processes{
-		Binary: binary, Env: env, t: t, dir: t.TempDir(),
+		Binary: binary, Env: env, t: t, dir: t.TempDir(), scratch: t.TempDir(),
 		ports: map[string]int{}, procs: map[string]*Process{}, http: HTTPClient(t),
 		Count: map[string]int{"frontend": 2, "imagemaster": 2}, Disks: map[string]string{}, links: map[string]*Link{},
 	}
@@ -147,6 +149,7 @@ func (p *Processes) settings() []string {
 		"IMAGEMILL_KVSTORE_DATA=" + p.Data("kvstore"),
 		"IMAGEMILL_TASKDB_PATH=" + filepath.Join(p.Data("taskdb"), "tasks.db"),
 		"IMAGEMILL_STORAGE_DATA=" + p.Data("storage"), "IMAGEMILL_STORAGE_MIN_FREE=0",
+		"IMAGEMILL_WORKER_SCRATCH=" + p.scratch,
 		"IMAGEMILL_TASKDB_LEASE=3s", "IMAGEMILL_IMAGEMASTER_LEASE=3s",
 		"IMAGEMILL_IMAGEMASTER_SWEEP_EVERY=2s", "IMAGEMILL_IMAGEMASTER_ORPHAN_AGE=4s",
 		"IMAGEMILL_IMAGEMASTER_RECORD_TIMEOUT=2s", "IMAGEMILL_LINGER=300ms",
@@ -371,6 +374,18 @@ func (p *Processes) Addresses(service string) (urls []string) {
 		}
 	}
 	return urls
+}
+
+// Scratch lists the folders that workers, living and dead, have there.
+func (p *Processes) Scratch() []string {
+	p.t.Helper()
+	entries, err := os.ReadDir(p.scratch)
+	require.NoError(p.t, err)
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names
 }
 
 // clock is the file that says how far the clock of a process is ahead.

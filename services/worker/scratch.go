@@ -3,9 +3,12 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
+
+	"imagemill/internal/tempdir"
 )
 
 // scratch keeps the folders that attempts work in, and their files, from one
@@ -18,7 +21,7 @@ type scratch struct {
 	base string
 
 	mu   sync.Mutex
-	root string
+	root *tempdir.Dir
 	made int
 	free []idle
 	kept int64 // bytes in larger files of all of free
@@ -41,6 +44,17 @@ const (
 	keptInAll  = 32 << 20
 )
 
+// scratchPrefix begins the name of the folder that the attempts' own are in.
+const scratchPrefix = "imagemill-work-"
+
+// sweep removes what workers have left that were killed.
+func (s *scratch) sweep(log *slog.Logger) {
+	n, err := tempdir.Sweep(s.base, scratchPrefix)
+	if n > 0 || err != nil {
+		log.Info("folders of workers that were killed are removed", "folders", n, "error", err)
+	}
+}
+
 // take gives a folder of the caller's own. It may hold files of an earlier
 // attempt, which mean nothing.
 func (s *scratch) take() (string, error) {
@@ -52,14 +66,14 @@ func (s *scratch) take() (string, error) {
 		s.kept -= f.bytes
 		return f.dir, nil
 	}
-	if s.root == "" {
-		root, err := os.MkdirTemp(s.base, "imagemill-work-")
+	if s.root == nil {
+		root, err := tempdir.Make(s.base, scratchPrefix)
 		if err != nil {
 			return "", fmt.Errorf("make scratch folder: %w", err)
 		}
 		s.root = root
 	}
-	dir := filepath.Join(s.root, fmt.Sprint(s.made))
+	dir := filepath.Join(s.root.Path, fmt.Sprint(s.made))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make scratch folder: %w", err)
 	}
@@ -122,10 +136,10 @@ func keepable(e os.DirEntry) (size int64, ok bool) {
 func (s *scratch) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.root == "" {
+	if s.root == nil {
 		return nil
 	}
-	err := os.RemoveAll(s.root)
-	s.root, s.free, s.made, s.kept = "", nil, 0, 0
+	err := s.root.Remove()
+	s.root, s.free, s.made, s.kept = nil, nil, 0, 0
 	return err
 }

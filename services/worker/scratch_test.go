@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,4 +103,22 @@ func TestScratchFoldersKeepLittleTogether(t *testing.T) {
 	require.Zero(t, s.kept, "what is in use is not counted")
 	require.NoError(t, s.give(dirs[0]))
 	require.Equal(t, int64(keptBytes-1000), s.kept)
+}
+
+// What a killed worker left goes when the next one starts; what a living one has stays.
+func TestTheScratchOfAKilledWorkerIsRemoved(t *testing.T) {
+	base := t.TempDir()
+	left := filepath.Join(base, scratchPrefix+"1")
+	require.NoError(t, os.MkdirAll(filepath.Join(left, "0"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(left, "0", "original"), []byte("picture"), 0o600))
+	alive := &scratch{base: base}
+	dir, err := alive.take()
+	require.NoError(t, err)
+	m := newMill(t, render(paint), func(c *Config) { c.Scratch = base })
+	m.start(t)
+	if runtime.GOOS != "windows" {
+		require.Eventually(t, func() bool { _, err := os.Stat(left); return os.IsNotExist(err) }, patience, tick)
+	}
+	require.DirExists(t, dir)
+	require.NoError(t, alive.close())
 }

@@ -119,6 +119,7 @@ func (s *Service) work(ctx context.Context) error {
 	hand, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	var wg sync.WaitGroup
+	wg.Go(func() { s.scratch.sweep(s.deps.Log) })
 	s.pull(ctx, func(w imagemaster.Work) {
 		wg.Go(func() {
 			defer s.load.done()

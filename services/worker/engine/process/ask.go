@@ -3,8 +3,9 @@ package process
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
+
+	"imagemill/internal/tempdir"
 )
 
 // Ask starts one child as a pool of this configuration would, hears what it says
@@ -16,16 +17,16 @@ func Ask(cfg Config) (about About, err error) {
 	if err := cfg.Validate(); err != nil {
 		return about, err
 	}
-	root, err := os.MkdirTemp(cfg.Scratch, "imagemill-engines-")
+	dir, err := tempdir.Make(cfg.Scratch, rootPrefix)
 	if err != nil {
 		return about, fmt.Errorf("make the engines' folder: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	defer func() { err = errors.Join(err, dir.Remove()) }()
 	// The child would die with the thread that has started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cfg.Threads = max(1, cfg.Threads)
-	c, err := start(cfg, root, 0)
+	c, err := start(cfg, dir.Path, 0)
 	if err != nil {
 		return about, err
 	}

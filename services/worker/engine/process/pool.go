@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/tempdir"
 	"imagemill/services/worker/engine"
 )
 
@@ -81,11 +81,12 @@ func New(cfg Config, deps Deps) (*Pool, error) {
 // is called once.
 func (p *Pool) Run(ctx context.Context) (err error) {
 	defer close(p.ended)
-	root, err := os.MkdirTemp(p.cfg.Scratch, "imagemill-engines-")
+	dir, err := tempdir.Make(p.cfg.Scratch, rootPrefix)
 	if err != nil {
 		return fmt.Errorf("make the engines' folder: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	defer func() { err = errors.Join(err, dir.Remove()) }()
+	root := dir.Path
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var starter sync.WaitGroup
@@ -98,6 +99,7 @@ func (p *Pool) Run(ctx context.Context) (err error) {
 		}
 	})
 	starter.Go(func() { p.rest(ctx) })
+	starter.Go(p.sweep)
 	p.size.open(func(quit <-chan struct{}) { p.slot(ctx, quit) })
 	<-ctx.Done()
 	p.size.close()
@@ -105,6 +107,17 @@ func (p *Pool) Run(ctx context.Context) (err error) {
 	stopStarting()
 	starter.Wait()
 	return refused
+}
+
+// rootPrefix begins the name of the folder that the children's own are in.
+const rootPrefix = "imagemill-engines-"
+
+// sweep removes what pools have left whose process was killed.
+func (p *Pool) sweep() {
+	n, err := tempdir.Sweep(p.cfg.Scratch, rootPrefix)
+	if n > 0 || err != nil {
+		p.log.Info("folders of engines that were killed are removed", "folders", n, "error", err)
+	}
 }
 
 // Ready is nil once a child has greeted and no start has failed since; else it

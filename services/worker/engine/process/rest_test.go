@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -101,4 +102,18 @@ func TestAChildOfAnotherVersionIsRefused(t *testing.T) {
 	eventually(t, "it is said", func() bool {
 		return strings.Contains(fmt.Sprint(pool.Ready()), "is of version 1.2.3+test, and this program of 9.9.9")
 	})
+}
+
+// What the engines of a killed worker left goes when the next pool starts.
+func TestFoldersOfKilledPoolsAreRemoved(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no locks of folders, by which what is left could be told")
+	}
+	left := ""
+	pool, _ := newPool(t, "engine", func(c *process.Config) {
+		left = filepath.Join(c.Scratch, "imagemill-engines-1", "0")
+		require.NoError(t, os.MkdirAll(left, 0o700))
+	})
+	healthy(t, pool)
+	eventually(t, "it is gone", func() bool { _, err := os.Stat(filepath.Dir(left)); return os.IsNotExist(err) })
 }
