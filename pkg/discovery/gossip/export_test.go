@@ -35,6 +35,8 @@ func (r *Registry) Generation() (generation uint64, origin string) {
 }
 
 var (
+	ErrBusy = errBusy
+
 	Pack   = pack
 	Unpack = unpack
 )
