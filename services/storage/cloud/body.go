@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"time"
 
@@ -130,36 +129,3 @@ func (b *stream) Close() error {
 	b.drop()
 	return nil
 }
-
-// checkedBody gives out a whole blob and holds its last piece back until the
-// digest is known to be right.
-type checkedBody struct {
-	r      io.ReadCloser
-	hash   hash.Hash
-	left   int64
-	digest string
-	err    error
-}
-
-// Read gives the same error for ever, once it has given one.
-func (b *checkedBody) Read(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	if b.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := b.r.Read(p)
-	b.hash.Write(p[:n])
-	b.left -= int64(n)
-	if b.err = err; b.left == 0 {
-		b.err = footer.Compare(b.hash.Sum(nil), b.digest)
-	}
-	if b.err != nil {
-		return 0, b.err
-	}
-	return n, nil
-}
-
-// Close may come before the end; nothing is verified then.
-func (b *checkedBody) Close() error { return b.r.Close() }

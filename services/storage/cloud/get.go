@@ -83,7 +83,7 @@ func (s *Store) opened(ctx context.Context, ref storage.Ref, span storage.Span, 
 		out.Body, err = verified(body, info, offset, length)
 	case check && length == info.Size:
 		body.end = info.Size
-		out.Body = &checkedBody{r: body, hash: sha256.New(), left: length, digest: info.SHA256}
+		out.Body = footer.Checked(body, length, info.SHA256)
 	default:
 		body.offset, body.end = offset, offset+length
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"sync"
@@ -52,48 +51,6 @@ func (b *memoryBody) Close() error {
 	return nil
 }
 
-// checkedBody gives out a whole blob and holds its last piece back until the
-// digest is known to be right: a reader that counts the bytes, as HTTP does,
-// would else take a damaged blob for a whole one.
-type checkedBody struct {
-	f      file
-	hash   hash.Hash
-	left   int64
-	digest string
-	err    error
-}
-
-// Read gives the same error for ever, once it has given one.
-func (b *checkedBody) Read(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	if b.left == 0 {
-		return 0, io.EOF
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	n, err := b.f.Read(p[:min(int64(len(p)), b.left)])
-	b.hash.Write(p[:n])
-	b.left -= int64(n)
-	switch {
-	case b.left == 0:
-		b.err = footer.Compare(b.hash.Sum(nil), b.digest)
-	case errors.Is(err, io.EOF):
-		b.err = fmt.Errorf("%w: %d bytes are missing", footer.ErrDamaged, b.left)
-	case err != nil:
-		b.err = fmt.Errorf("read blob: %w", err)
-	}
-	if b.err != nil {
-		return 0, b.err
-	}
-	return n, nil
-}
-
-// Close may come before the end; nothing is verified then.
-func (b *checkedBody) Close() error { return closeOnce(b.f) }
-
 // plainBody gives out bytes that are verified already, or not verified at all.
 type plainBody struct {
 	f    file
@@ -124,11 +81,14 @@ func (b *plainBody) short() error {
 }
 
 // Close closes the file.
-func (b *plainBody) Close() error { return closeOnce(b.f) }
+func (b *plainBody) Close() error { return closedOnce{b.f}.Close() }
 
-// closeOnce makes a second Close harmless.
-func closeOnce(f io.Closer) error {
-	if err := f.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+// closedOnce is a file whose second Close is harmless.
+type closedOnce struct{ file }
+
+// Close closes the file, unless it is closed.
+func (f closedOnce) Close() error {
+	if err := f.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
 	}
 	return nil

@@ -119,7 +119,7 @@ func (s *Store) body(f file, info storage.Info, offset, length int64) (io.ReadCl
 			return nil, err
 		}
 	case length == info.Size:
-		return &checkedBody{f: f, hash: sha256.New(), left: length, digest: info.SHA256}, nil
+		return footer.Checked(closedOnce{f}, length, info.SHA256), nil
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return nil, err

@@ -1,9 +1,15 @@
 package footer_test
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,4 +63,58 @@ func FuzzFooter(f *testing.F) {
 			t.Fatalf("%d %s of %d", got, digest, size)
 		}
 	})
+}
+
+// What is given out before the last piece may be damaged; the whole never is.
+func TestChecked(t *testing.T) {
+	data := []byte("all the pixels")
+	sum := sha256.Sum256(data)
+	right := hex.EncodeToString(sum[:])
+	broken := errors.New("the disk is gone")
+	for name, c := range map[string]struct {
+		r      io.Reader
+		digest string
+		whole  bool
+		err    error
+	}{
+		"right":             {bytes.NewReader(data), right, true, nil},
+		"byte by byte":      {iotest.OneByteReader(bytes.NewReader(data)), right, true, nil},
+		"EOF with the end":  {iotest.DataErrReader(bytes.NewReader(data)), right, true, nil},
+		"more behind it":    {io.MultiReader(bytes.NewReader(data), strings.NewReader("footer")), right, true, nil},
+		"wrong bytes":       {strings.NewReader("all the pixelz"), right, false, footer.ErrDamaged},
+		"another's digest":  {bytes.NewReader(data), strings.Repeat("0", 64), false, footer.ErrDamaged},
+		"too short":         {bytes.NewReader(data[:5]), right, false, footer.ErrDamaged},
+		"fails on the way":  {io.MultiReader(bytes.NewReader(data[:5]), iotest.ErrReader(broken)), right, false, broken},
+		"fails at its last": {io.MultiReader(iotest.OneByteReader(bytes.NewReader(data[:13])), iotest.ErrReader(broken)), right, false, broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := 0
+			b := footer.Checked(closing{c.r, &closed}, int64(len(data)), c.digest)
+			n, err := b.Read(nil)
+			require.Zero(t, n)
+			require.NoError(t, err)
+			got, err := io.ReadAll(b)
+			if c.whole {
+				require.NoError(t, err)
+				require.Equal(t, data, got)
+			} else {
+				require.ErrorIs(t, err, c.err)
+				require.Less(t, len(got), len(data))
+				_, again := b.Read(make([]byte, 1))
+				require.Equal(t, err, again)
+			}
+			require.NoError(t, b.Close())
+			require.Equal(t, 1, closed)
+		})
+	}
+}
+
+type closing struct {
+	io.Reader
+	closed *int
+}
+
+func (c closing) Close() error {
+	*c.closed++
+	return nil
 }
