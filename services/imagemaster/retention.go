@@ -32,13 +32,3 @@ func (s *Service) Purge(ctx context.Context) (removed int, err error) {
 		}
 	}
 }
-
-// purge is Purge for the sweeper.
-func (s *Service) purge(ctx context.Context) {
-	n, err := s.Purge(ctx)
-	if err != nil && ctx.Err() == nil {
-		s.deps.Log.Warn("remove images that are due", "removed", n, "error", err)
-	} else if n > 0 {
-		s.deps.Log.Info("removed images that were due", "removed", n)
-	}
-}

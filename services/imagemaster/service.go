@@ -93,13 +93,15 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	return s, err
 }
 
-// Run serves until ctx is done. The sweeper stops after the server, since its
+// Run serves until ctx is done. Who cleans up stops after the server, since that
 // work is safe to break off anywhere.
 func (s *Service) Run(ctx context.Context) error {
 	cancel := s.deps.Events.Subscribe(s.wakes.event)
 	defer cancel()
 	var g rungroup.Group
+	g.Add("purger", s.purge)
 	g.Add("sweeper", s.sweep)
+	g.Add("leases", s.endLeases)
 	g.Add("poll", s.poll)
 	g.Add("http", s.server.Run)
 	return g.Run(ctx)

@@ -17,6 +17,14 @@ type tasks struct {
 	get    func(context.Context, string) (taskdb.Task, error)
 	expire func(context.Context) (taskdb.Expiry, error)
 	stats  func(context.Context) (taskdb.Stats, error)
+	purge  func() // told of each purge
+}
+
+func (s *tasks) Purge(ctx context.Context, r taskdb.Retention) ([]taskdb.Removed, error) {
+	if s.purge != nil {
+		s.purge()
+	}
+	return s.Store.Purge(ctx, r)
 }
 
 func (s *tasks) Stats(ctx context.Context) (taskdb.Stats, error) {
@@ -61,6 +69,7 @@ type blobs struct {
 	age, off time.Duration
 	mute     bool // it does not say its time
 	list     error
+	hold     func(context.Context) // before a list is answered
 	delete   error
 	put      func(context.Context, storage.Ref, io.Reader, storage.PutOptions) (storage.Info, error)
 }
@@ -80,6 +89,9 @@ func (b *blobs) Delete(ctx context.Context, ref storage.Ref) error {
 }
 
 func (b *blobs) List(ctx context.Context, state storage.State, after string, limit int) (storage.Page, error) {
+	if b.hold != nil {
+		b.hold(ctx)
+	}
 	if b.list != nil {
 		return storage.Page{}, b.list
 	}

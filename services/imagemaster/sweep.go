@@ -7,21 +7,21 @@ import (
 	"time"
 
 	"imagemill/services/storage"
+	"imagemill/services/taskdb"
 )
 
 // sweepPage is how many blobs, and expired leases, are looked at in one call.
 const sweepPage = 1000
 
-// sweep cleans up behind crashes until ctx is done. Several masters may sweep
-// at once: every step is safe to repeat.
-func (s *Service) sweep(ctx context.Context) error {
+// Cleaning up behind crashes is done by three who do not wait for each other: a
+// sweep over millions of blobs takes its time, and a task whose worker died is not
+// to wait for it. Several masters may do all of it at once: every step is safe to
+// repeat.
+
+// endLeases ends leases, pauses and schedules that are over, until ctx is done.
+func (s *Service) endLeases(ctx context.Context) error {
 	expire, at := time.NewTimer(s.cfg.ExpireEvery), time.Now().Add(s.cfg.ExpireEvery)
 	defer expire.Stop()
-	orphans, stopOrphans := spread(s.cfg.SweepEvery)
-	defer stopOrphans()
-	due, stopDue := spread(s.cfg.PurgeEvery)
-	defer stopDue()
-	var w wholeSweeps
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,9 +35,20 @@ func (s *Service) sweep(ctx context.Context) error {
 				at = due
 				expire.Reset(time.Until(due))
 			}
-		case <-due:
-			s.purge(ctx)
-		case now := <-orphans:
+		}
+	}
+}
+
+// sweep removes orphans until ctx is done.
+func (s *Service) sweep(ctx context.Context) error {
+	ticks, stop := spread(s.cfg.SweepEvery)
+	defer stop()
+	var w wholeSweeps
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-ticks:
 			since := now.Add(-s.cfg.SweepWindow)
 			if w.due(now, s.settle()) {
 				since = time.Time{}
@@ -46,6 +57,24 @@ func (s *Service) sweep(ctx context.Context) error {
 				s.deps.Log.Warn("sweep orphans", "removed", n, "error", err)
 			} else if n > 0 {
 				s.deps.Log.Info("swept orphans", "removed", n)
+			}
+		}
+	}
+}
+
+// purge removes images that are due until ctx is done.
+func (s *Service) purge(ctx context.Context) error {
+	ticks, stop := spread(s.cfg.PurgeEvery)
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks:
+			if n, err := s.Purge(ctx); err != nil && ctx.Err() == nil {
+				s.deps.Log.Warn("remove images that are due", "removed", n, "error", err)
+			} else if n > 0 {
+				s.deps.Log.Info("removed images that were due", "removed", n)
 			}
 		}
 	}
@@ -69,7 +98,7 @@ const maxQuiet = 15 * time.Second
 // in peace, and a dead worker's task waits no longer than it must.
 func (s *Service) expireLeases(ctx context.Context) time.Duration {
 	for {
-		e, err := s.deps.Tasks.Expire(ctx)
+		e, err := s.expireOnce(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.deps.Log.Warn("expire leases", "error", err)
@@ -83,6 +112,14 @@ func (s *Service) expireLeases(ctx context.Context) time.Duration {
 			return max(s.cfg.ExpireEvery, min(time.Duration(e.NextMillis)*time.Millisecond, maxQuiet))
 		}
 	}
+}
+
+// expireOnce waits for a taskdb that does not answer no longer than for one that
+// records a task.
+func (s *Service) expireOnce(ctx context.Context) (taskdb.Expiry, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RecordTimeout)
+	defer cancel()
+	return s.deps.Tasks.Expire(ctx)
 }
 
 // SweepOrphans removes, among the blobs of images taken in since then (all for

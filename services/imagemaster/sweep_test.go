@@ -198,3 +198,31 @@ func TestARepeatAfterAnUploadThatBroke(t *testing.T) {
 		})
 	}
 }
+
+// A sweep over very many blobs takes long, and a purge may: leases that run out
+// meanwhile are ended all the same, and images that are due removed.
+func TestASweepHoldsNothingElseUp(t *testing.T) {
+	w := newWorld(t, func(c *imagemaster.Config) {
+		c.SweepEvery, c.PurgeEvery, c.ExpireEvery = time.Millisecond, time.Millisecond, 10*time.Millisecond
+	})
+	sweeping := make(chan struct{}, 1)
+	w.blobs.hold = func(ctx context.Context) {
+		select {
+		case sweeping <- struct{}{}:
+		default:
+		}
+		<-ctx.Done()
+	}
+	looks, purged := make(chan struct{}, 1000), make(chan struct{}, 1000)
+	w.tasks.expire = func(context.Context) (taskdb.Expiry, error) {
+		looks <- struct{}{}
+		return taskdb.Expiry{}, nil
+	}
+	w.tasks.purge = func() { purged <- struct{}{} }
+	run(t, w.Service)
+	receive(t, sweeping)
+	for range 3 { // one may have begun before
+		receive(t, looks)
+		receive(t, purged)
+	}
+}
