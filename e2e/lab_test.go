@@ -104,7 +104,9 @@ func (l *lab) run(length time.Duration) {
 	l.healing.Wait()
 	l.revive()
 	require.NoError(l.t, l.trouble())
-	require.NoError(l.t, <-done)
+	if err := <-done; err != nil {
+		require.NoError(l.t, err, "tasks that have not ended: %+v", unended(l.t, l.p))
+	}
 	l.p.Ready(workers)
 	l.table(took, again)
 	settled(l.t, l.p, l.got)

@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,18 +63,21 @@ func settled(t *testing.T, p *e2e.Processes, got *accepted) {
 		require.GreaterOrEqual(t, task.Tries, taskdb.DefaultConfig().MaxTries, "%s failed for another reason than the faults: %v", id, task.Failures)
 	}
 	for id, n := range got.ids {
-		if _, ok := failed[id]; !ok {
-			require.Contains(t, finished, id, "upload %d", n)
+		_, ended := finished[id]
+		if _, bad := failed[id]; !ended && !bad {
+			require.Fail(t, "an accepted upload is lost", "upload %d, task %s", n, id)
 		}
 	}
 	// Each upload was repeated until it was accepted, always with its key.
 	require.Len(t, got.ids, len(finished)+len(failed), "an upload has become two images")
 	plant(t, blobs, finished)
 	var left, missing []string
+	// A sweep asks for the task of each blob, and only the second one removes.
+	patience := 2*time.Minute + time.Duration(len(finished))*20*time.Millisecond
 	require.Eventuallyf(t, func() bool {
 		left, missing = orphans(t, blobs, finished, failed)
 		return len(left)+len(missing) == 0
-	}, 2*time.Minute, 200*time.Millisecond, "orphans are swept: %v; all that is needed is there, but: %v", &left, &missing)
+	}, patience, 200*time.Millisecond, "orphans are swept: %v; all that is needed is there, but: %v", &left, &missing)
 	more := 0
 	for _, task := range finished {
 		if task.Attempt > 1 {
@@ -82,6 +87,14 @@ func settled(t *testing.T, p *e2e.Processes, got *accepted) {
 	require.LessOrEqual(t, len(failed), 1+len(finished)/100, "few may meet a fault three times")
 	t.Logf("settled after %s: %d tasks finished, %d of them took more than one attempt; %d failed, as their attempts were used up",
 		time.Since(began).Round(time.Millisecond), len(finished), more, len(failed))
+}
+
+// unended lists the tasks that wait or are in work.
+func unended(t *testing.T, p *e2e.Processes) []taskdb.Task {
+	t.Helper()
+	tasks := taskdb.NewClient(p.Address("taskdb"), e2e.HTTPClient(t))
+	return slices.Concat(slices.Collect(maps.Values(listTasks(t, tasks, taskdb.NotStarted))),
+		slices.Collect(maps.Values(listTasks(t, tasks, taskdb.InProgress))))
 }
 
 // listTasks reads all tasks of a state.
