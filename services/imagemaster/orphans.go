@@ -18,9 +18,25 @@ const (
 	unclaimed                // of no task, as yet or for ever
 )
 
+// reading is the last task that was read: keys of one image's renditions follow
+// each other, and what it said of an attempt that has lost stays true.
+type reading struct {
+	id   string
+	task taskdb.Task
+	err  error
+}
+
+func (r *reading) get(ctx context.Context, tasks taskdb.Tasks, id string) (taskdb.Task, error) {
+	if r.id != id {
+		r.id = id
+		r.task, r.err = tasks.Get(ctx, id)
+	}
+	return r.task, r.err
+}
+
 // judge asks the task of a blob. A young original is not even looked at: its
 // task may be on its way.
-func (s *Service) judge(ctx context.Context, ref storage.Ref, old bool) (verdict, error) {
+func (s *Service) judge(ctx context.Context, last *reading, ref storage.Ref, old bool) (verdict, error) {
 	id, attempt := ref.Key, 0
 	if ref.State == storage.Finished {
 		var ok bool
@@ -30,7 +46,7 @@ func (s *Service) judge(ctx context.Context, ref storage.Ref, old bool) (verdict
 	} else if !old || checkID(id) != nil {
 		return kept, nil
 	}
-	t, err := s.deps.Tasks.Get(ctx, id)
+	t, err := last.get(ctx, s.deps.Tasks, id)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return unclaimed, nil

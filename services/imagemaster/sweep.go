@@ -166,11 +166,12 @@ func (s *Service) sweepState(ctx context.Context, state storage.State, since tim
 		if err != nil {
 			return removed, fmt.Errorf("list %s: %w", state, err)
 		}
+		var last reading // after the page: a task is never older than its blobs
 		for _, info := range page.Blobs {
 			// Of a storage that does not say its time, nothing is old.
 			old := !page.Now.IsZero() && page.Now.Sub(info.Modified) >= s.cfg.OrphanAge
 			ref := storage.Ref{State: state, Key: info.Key}
-			v, err := s.judge(ctx, ref, old)
+			v, err := s.judge(ctx, &last, ref, old)
 			if err != nil {
 				return removed, err
 			}

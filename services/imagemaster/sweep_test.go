@@ -103,6 +103,25 @@ func TestTheWinnerIsNeverSwept(t *testing.T) {
 	require.Zero(t, n, "a repeat finds nothing")
 }
 
+func TestASweepReadsATaskOnceForAllItsRenditions(t *testing.T) {
+	w := newOldWorld(t)
+	first, second := w.take(t), w.take(t)
+	for _, id := range []string{first, second} {
+		for _, name := range []string{"a", "b", "c"} {
+			w.store(t, imagemaster.RenditionRef(id, 1, name))
+		}
+	}
+	read := map[string]int{}
+	w.tasks.get = func(ctx context.Context, id string) (taskdb.Task, error) {
+		read[id]++
+		return w.tasks.Store.Get(ctx, id)
+	}
+	n, err := w.SweepOrphans(t.Context(), time.Time{})
+	require.NoError(t, err)
+	require.Zero(t, n, "the first attempt may yet come")
+	require.Equal(t, map[string]int{first: 2, second: 2}, read, "once for the original, once for its renditions")
+}
+
 func TestASweepLooksNoFurtherBackThanItIsTold(t *testing.T) {
 	w := newOldWorld(t)
 	ref := w.store(t, imagemaster.OriginalRef("01890a5d-ac96-774b-bcce-b302099a8057"))
