@@ -12,7 +12,7 @@ import (
 // caller, so that short bodies need neither a goroutine nor a copy.
 const (
 	blockSize = 128 << 10 // bytes
-	blocks    = 2         // in flight
+	blocks    = 4         // in flight
 )
 
 var spare = sync.Pool{New: func() any { return new([blockSize]byte) }}
@@ -48,17 +48,29 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return w.hash.Write(p)
 	}
 	for len(p) > 0 {
-		if w.block == nil {
-			w.block, w.filled = spare.Get().(*[blockSize]byte), 0
-		}
-		m := copy(w.block[w.filled:], p)
-		w.filled += m
+		m := copy(w.Room(), p)
+		w.Advance(m)
 		p = p[m:]
-		if w.filled == blockSize {
-			w.handOver()
-		}
 	}
 	return n, nil
+}
+
+// Room gives a part of the writer's own memory, 128 KiB at most and never none, for
+// the caller to fill: Advance digests it without a copy. It is the caller's until
+// the next call of any other method.
+func (w *Writer) Room() []byte {
+	if w.block == nil {
+		w.block, w.filled = spare.Get().(*[blockSize]byte), 0
+	}
+	return w.block[w.filled:]
+}
+
+// Advance digests the first n bytes of what Room gave last.
+func (w *Writer) Advance(n int) {
+	w.direct = blockSize // what is written later comes behind it, not before
+	if w.filled += n; w.filled == blockSize {
+		w.handOver()
+	}
 }
 
 func (w *Writer) handOver() {

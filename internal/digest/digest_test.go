@@ -45,6 +45,33 @@ func TestDigestIsThatOfTheWhole(t *testing.T) {
 	}
 }
 
+// Room and Write may take turns; what was filled and not advanced past does not count.
+func TestRoomIsDigestedWithoutACopy(t *testing.T) {
+	const block = 128 << 10
+	for _, size := range []int{0, 1, block - 1, block, block + 1, 3*block + 17, 9*block - 1} {
+		for _, written := range []int{0, 1000, block, 2*block + 5} {
+			t.Run(fmt.Sprintf("%d of which %d are written", size, written), func(t *testing.T) {
+				data := content(size)
+				want := sha256.Sum256(data)
+				w := digest.New()
+				head := min(written/2, size)
+				_, _ = w.Write(data[:head])
+				tail := max(size-written/2, head)
+				for rest := data[head:tail]; len(rest) > 0; {
+					n := copy(w.Room(), rest)
+					n = max(n-n/3, 1)
+					w.Advance(n)
+					rest = rest[n:]
+				}
+				_, _ = w.Write(data[tail:])
+				if got := w.Hex(); got != hex.EncodeToString(want[:]) {
+					t.Errorf("digest = %s, want %x", got, want)
+				}
+			})
+		}
+	}
+}
+
 func TestCloseLeavesNoGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 20 {

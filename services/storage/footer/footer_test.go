@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"imagemill/services/storage"
 	"imagemill/services/storage/footer"
@@ -67,9 +70,38 @@ func FuzzFooter(f *testing.F) {
 
 // What is given out before the last piece may be damaged; the whole never is.
 func TestChecked(t *testing.T) {
-	data := []byte("all the pixels")
+	short := []byte("all the pixels")
+	large := make([]byte, 1<<20+77)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(large)
+	for name, data := range map[string][]byte{"short": short, "large": large} {
+		for way, readAll := range map[string]func(io.Reader) ([]byte, error){
+			"read": io.ReadAll,
+			"copied": func(r io.Reader) ([]byte, error) {
+				var out bytes.Buffer
+				n, err := r.(io.WriterTo).WriteTo(&out)
+				require.EqualValues(t, out.Len(), n)
+				return out.Bytes(), err
+			},
+			"begun and copied": func(r io.Reader) ([]byte, error) {
+				begin := make([]byte, 3)
+				if _, err := io.ReadFull(r, begin); err != nil {
+					return nil, err
+				}
+				out := bytes.NewBuffer(begin)
+				_, err := io.Copy(out, r)
+				return out.Bytes(), err
+			},
+		} {
+			t.Run(name+", "+way, func(t *testing.T) { testChecked(t, data, readAll) })
+		}
+	}
+}
+
+func testChecked(t *testing.T, data []byte, readAll func(io.Reader) ([]byte, error)) {
 	sum := sha256.Sum256(data)
 	right := hex.EncodeToString(sum[:])
+	wrong := bytes.Clone(data)
+	wrong[len(wrong)-1] ^= 1
 	broken := errors.New("the disk is gone")
 	for name, c := range map[string]struct {
 		r      io.Reader
@@ -81,11 +113,11 @@ func TestChecked(t *testing.T) {
 		"byte by byte":      {iotest.OneByteReader(bytes.NewReader(data)), right, true, nil},
 		"EOF with the end":  {iotest.DataErrReader(bytes.NewReader(data)), right, true, nil},
 		"more behind it":    {io.MultiReader(bytes.NewReader(data), strings.NewReader("footer")), right, true, nil},
-		"wrong bytes":       {strings.NewReader("all the pixelz"), right, false, footer.ErrDamaged},
+		"wrong bytes":       {bytes.NewReader(wrong), right, false, footer.ErrDamaged},
 		"another's digest":  {bytes.NewReader(data), strings.Repeat("0", 64), false, footer.ErrDamaged},
 		"too short":         {bytes.NewReader(data[:5]), right, false, footer.ErrDamaged},
 		"fails on the way":  {io.MultiReader(bytes.NewReader(data[:5]), iotest.ErrReader(broken)), right, false, broken},
-		"fails at its last": {io.MultiReader(iotest.OneByteReader(bytes.NewReader(data[:13])), iotest.ErrReader(broken)), right, false, broken},
+		"fails at its last": {io.MultiReader(iotest.OneByteReader(bytes.NewReader(data[:len(data)-1])), iotest.ErrReader(broken)), right, false, broken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			closed := 0
@@ -93,7 +125,7 @@ func TestChecked(t *testing.T) {
 			n, err := b.Read(nil)
 			require.Zero(t, n)
 			require.NoError(t, err)
-			got, err := io.ReadAll(b)
+			got, err := readAll(b)
 			if c.whole {
 				require.NoError(t, err)
 				require.Equal(t, data, got)
@@ -108,6 +140,42 @@ func TestChecked(t *testing.T) {
 		})
 	}
 }
+
+// A writer's failure is given as it is, and the body cannot be read on from the middle.
+func TestCheckedCopyThatFails(t *testing.T) {
+	full := errors.New("the client is gone")
+	data := make([]byte, 1<<20)
+	b := footer.Checked(io.NopCloser(bytes.NewReader(data)), int64(len(data)), strings.Repeat("0", 64))
+	taken := 0
+	n, err := b.(io.WriterTo).WriteTo(writer(func(p []byte) (int, error) {
+		if taken += len(p); taken > 300_000 {
+			return 7, full
+		}
+		return len(p), nil
+	}))
+	require.ErrorIs(t, err, full)
+	require.Positive(t, n)
+	_, err = b.Read(make([]byte, 1))
+	require.ErrorIs(t, err, full)
+	require.NoError(t, b.Close())
+	require.NoError(t, b.Close())
+}
+
+// Closing ends a body that nobody reads to its end, and what digests it.
+func TestCheckedIsGivenUp(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	data := make([]byte, 1<<20)
+	b := footer.Checked(io.NopCloser(bytes.NewReader(data)), int64(len(data)), strings.Repeat("0", 64))
+	_, err := io.CopyN(io.Discard, b, 600_000)
+	require.NoError(t, err)
+	require.NoError(t, b.Close())
+	_, err = b.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrClosed)
+}
+
+type writer func(p []byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 type closing struct {
 	io.Reader
