@@ -27,8 +27,8 @@ type Keeper interface {
 	// Walk calls each with all keys of a state that are there all the while, in no
 	// order, until it returns an error, which Walk returns.
 	Walk(ctx context.Context, state State, each func(key string) error) error
-	// Damaged tells whether an error of the Keeper's says that a blob's bytes are not
-	// what was put.
+	// Damaged tells whether an error that came of reading a blob says that its bytes
+	// are not what was put, or that the disk does not give them any more.
 	Damaged(err error) bool
 	// Dir is the folder of the blobs, beside which others may have folders.
 	Dir() string

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"gocloud.dev/blob/fileblob"
@@ -32,15 +33,56 @@ func openFolder(place storage.Location) (bucket, error) {
 	if os.PathSeparator != '/' {
 		dir = strings.TrimPrefix(dir, string(os.PathSeparator))
 	}
+	above := leadingTo(dir)
 	b, err := fileblob.OpenBucket(dir, &fileblob.Options{
 		CreateDir: true, DirFileMode: 0o750, NoTempDir: true, Metadata: fileblob.MetadataDontWrite,
 	})
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range above {
+		if err := syncFolder(p); err != nil && !cannotSync(err) {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
 	f := &folder{portable: &portable{b: b, keyTokens: true}, dir: dir}
 	f.writing = f.durably
 	return f, nil
+}
+
+// leadingTo gives the folders that hold the names of dir, and of those above it as
+// far as they are missing. The lowest that is there may be the work of a process
+// that was killed before it was durable.
+func leadingTo(dir string) []string {
+	for all := []string{}; ; dir = filepath.Dir(dir) {
+		all = append(all, filepath.Dir(dir))
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return all
+		}
+	}
+}
+
+// cannotSync reports that a folder is none of ours to sync, or of a kind that has
+// no sync, rather than that its sync failed.
+func cannotSync(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL)
+}
+
+// remove syncs the folder of what is gone, also where it was gone before: the call
+// that removed it may have failed at just that.
+func (f *folder) remove(ctx context.Context, name string) error {
+	err := f.portable.remove(ctx, name)
+	if err != nil && !errors.Is(err, errNotThere) {
+		return err
+	}
+	if serr := syncFolder(f.folderOf(name)); serr != nil && !errors.Is(serr, fs.ErrNotExist) {
+		return serr
+	}
+	return err
+}
+
+func (f *folder) folderOf(name string) string {
+	return filepath.Dir(filepath.Join(f.dir, filepath.FromSlash(name)))
 }
 
 // durably syncs a file before it gets its name, and the name after.
@@ -54,8 +96,7 @@ func (f *folder) durably(name string) (before func(func(any) bool) error, flush,
 	}
 	flush = func() error { return file.Sync() }
 	after = func() error {
-		dir := filepath.Dir(filepath.Join(f.dir, filepath.FromSlash(name)))
-		return errors.Join(syncFolder(dir), syncFolder(f.dir))
+		return errors.Join(syncFolder(f.folderOf(name)), syncFolder(f.dir))
 	}
 	return before, flush, after
 }

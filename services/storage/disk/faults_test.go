@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -316,4 +317,60 @@ func TestClosedBodyGivesNothing(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrClosed)
 	_, err = io.Copy(&bytes.Buffer{}, obj.Body)
 	require.ErrorIs(t, err, os.ErrClosed)
+}
+
+// What the disk does not give counts as damage, however it is read.
+func TestUnreadableIsDamaged(t *testing.T) {
+	for _, size := range []int{10, 200_000, 2_000_000} {
+		s, fsys := faultStore(t)
+		ref := blob("key")
+		require.NoError(t, put(t, s, "key", strings.Repeat("x", size)))
+		s.fs = badSector{fsys}
+		for name, read := range map[string]func() error{
+			"stat":   func() error { _, err := s.Stat(t.Context(), ref); return err },
+			"verify": func() error { return s.Verify(t.Context(), ref, nil) },
+			"get":    func() error { return readAll(s.Get(t.Context(), ref, storage.Whole())) },
+			"part":   func() error { return readAll(s.Get(t.Context(), ref, storage.Span{Length: 5})) },
+			"unchecked": func() error {
+				return readAll(s.GetUnchecked(t.Context(), ref))
+			},
+		} {
+			err := read()
+			if name == "stat" {
+				require.NoError(t, err, "the footer can be read")
+				continue
+			}
+			require.ErrorIs(t, err, syscall.EIO, "%s of %d", name, size)
+			require.True(t, s.Damaged(err), "%s of %d", name, size)
+		}
+		require.False(t, s.Damaged(fs.ErrPermission))
+		require.False(t, s.Damaged(nil))
+	}
+}
+
+func readAll(obj storage.Object, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, obj.Body)
+	return errors.Join(err, obj.Body.Close())
+}
+
+// badSector is a file system whose files cannot be read at their beginnings.
+type badSector struct{ fileSystem }
+
+func (b badSector) open(path string) (file, error) {
+	f, err := b.fileSystem.open(path)
+	return badFile{f}, err
+}
+
+type badFile struct{ file }
+
+func (badFile) Read([]byte) (int, error) { return 0, &os.PathError{Op: "read", Err: syscall.EIO} }
+
+func (f badFile) ReadAt(p []byte, at int64) (int, error) {
+	if at == 0 {
+		return f.Read(p)
+	}
+	return f.file.ReadAt(p, at)
 }

@@ -65,7 +65,8 @@ func (s *Store) Verify(ctx context.Context, ref storage.Ref, wait func(ctx conte
 // Dir is the data folder, as an absolute path.
 func (s *Store) Dir() string { return s.cfg.Dir }
 
-// Damaged implements storage.Keeper.
-func (s *Store) Damaged(err error) bool { return errors.Is(err, footer.ErrDamaged) }
+// Damaged implements storage.Keeper: what cannot be read for the disk's sake is as
+// good as wrong bytes.
+func (s *Store) Damaged(err error) bool { return errors.Is(err, footer.ErrDamaged) || unreadable(err) }
 
 var _ storage.Keeper = (*Store)(nil)

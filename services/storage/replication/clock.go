@@ -32,10 +32,13 @@ func (c *clock) now() int64 {
 	return max(c.last, c.wall().UnixNano()+c.offset)
 }
 
-// observe takes note of another node's stamp.
-func (c *clock) observe(stamp int64) {
+// observe takes note of another node's stamp, or of one of a time before, and tells
+// whether it is above all that were known.
+func (c *clock) observe(stamp int64) (higher bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	higher = stamp > c.last
 	c.last = max(c.last, stamp)
 	c.offset = max(c.offset, stamp-c.wall().UnixNano())
+	return higher
 }

@@ -72,7 +72,7 @@ func (l *changeLog) forget(f *os.File, end int64, last map[keyHash]int64, cut in
 }
 
 // swap writes the new file and puts it in place. Lines that come meanwhile wait for
-// the end of it, which is short: nearly all has been written by then.
+// the end of it, which is short: nearly all has been written by then. l.syncing is held.
 func (l *changeLog) swap(f *os.File, end int64, last map[keyHash]int64, cut, forgotten int64) error {
 	fresh := &changeLog{
 		seeds: l.seeds, epoch: l.epoch, forgotten: forgotten, tombs: map[keyHash]int64{}, generation: l.generation + 1,
@@ -107,6 +107,10 @@ func (l *changeLog) swap(f *os.File, end int64, last map[keyHash]int64, cut, for
 		return fresh.copyOne(w, record{op: opStart, seq: l.next - 1})
 	})
 	if err != nil {
+		// It may have its name already, by which the next start would prefer it.
+		if rerr := os.Remove(l.path(l.generation + 1)); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
+			l.broken = errors.Join(errLogBroken, rerr)
+		}
 		return err
 	}
 	old := l.path(l.generation)

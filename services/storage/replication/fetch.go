@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"imagemill/internal/fault"
@@ -16,12 +17,16 @@ type fetching struct {
 	err  error
 }
 
-// slowest is the pace at which a blob has to arrive, in bytes a second, after
-// answerTimeout.
+// slowest is the pace at which a blob has to arrive, in bytes a second; it may fall
+// behind that by answerTimeout, and no more.
 const slowest = 64 << 10
 
-// errNoGoodCopy says that a node has a blob, but damaged.
-var errNoGoodCopy = errors.New("the copy of another storage node is damaged")
+var (
+	// errNoGoodCopy says that a node has a blob, but damaged.
+	errNoGoodCopy = errors.New("the copy of another storage node is damaged")
+	// errBrokeOff says that a node began to send a blob, and ended too early.
+	errBrokeOff = errors.New("the blob broke off")
+)
 
 // noGoodCopy tells whether a node says so.
 func noGoodCopy(err error) bool {
@@ -31,14 +36,16 @@ func noGoodCopy(err error) bool {
 // fetch copies a blob from the first of the nodes that gives a good one. It goes on
 // when the caller has gone. fault.NotFound where none has it, errNoGoodCopy where
 // those that have it have no good copy; other errors are those of this disk, or of
-// the way.
-func (n *Node) fetch(ctx context.Context, ref storage.Ref, from []*peer) error {
+// the way. Where joined, it was under way already, from whoever: another version may
+// have come than from has, or none.
+func (n *Node) fetch(ctx context.Context, ref storage.Ref, from []*peer) (joined bool, err error) {
 	n.mu.Lock()
 	f := n.fetches[ref]
-	if f == nil {
+	joined = f != nil
+	if !joined {
 		if n.run == nil {
 			n.mu.Unlock()
-			return fault.New(fault.Unavailable, "this storage node is about to stop").WithRetryAfter(retryAfter)
+			return false, fault.New(fault.Unavailable, "this storage node is about to stop").WithRetryAfter(retryAfter)
 		}
 		f = &fetching{done: make(chan struct{})}
 		n.fetches[ref] = f
@@ -54,9 +61,9 @@ func (n *Node) fetch(ctx context.Context, ref storage.Ref, from []*peer) error {
 	n.mu.Unlock()
 	select {
 	case <-f.done:
-		return f.err
+		return joined, f.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return joined, ctx.Err()
 	}
 }
 
@@ -67,7 +74,9 @@ func (n *Node) fetchFrom(ctx context.Context, ref storage.Ref, from []*peer) err
 			continue
 		}
 		err := n.copyFrom(ctx, p, ref, false)
-		if fault.Is(err, fault.Invalid) { // other bytes than the digest says
+		if fault.Is(err, fault.Invalid) || errors.Is(err, errBrokeOff) {
+			// Other bytes than the digest says, or none where the disk there does not give
+			// them: asked to look first, the node tells.
 			err = n.copyFrom(ctx, p, ref, true)
 		}
 		if err == nil || ctx.Err() != nil {
@@ -83,13 +92,16 @@ func (n *Node) fetchFrom(ctx context.Context, ref storage.Ref, from []*peer) err
 	return worst
 }
 
-// copyFrom copies a blob from one node, checked by that node, or here.
-func (n *Node) copyFrom(ctx context.Context, p *peer, ref storage.Ref, checked bool) error {
-	ctx, cancel := context.WithCancel(ctx)
+// copyFrom copies a blob from one node, checked by that node, or here. It ends when
+// that node leaves, or stands still.
+func (n *Node) copyFrom(run context.Context, p *peer, ref storage.Ref, checked bool) error {
+	ctx, cancel := context.WithCancel(run)
 	defer cancel()
+	defer context.AfterFunc(p.life, cancel)()
 	late := time.AfterFunc(answerTimeout, cancel)
 	defer late.Stop()
 	obj, stamp, err := p.get(ctx, ref, checked)
+	late.Stop()
 	if noGoodCopy(err) {
 		return errors.Join(errNoGoodCopy, err)
 	}
@@ -97,9 +109,9 @@ func (n *Node) copyFrom(ctx context.Context, p *peer, ref storage.Ref, checked b
 		return err
 	}
 	defer obj.Body.Close() //nolint:errcheck // only read
-	late.Reset(answerTimeout + time.Duration(obj.Size/slowest)*time.Second)
+	body := &paced{r: obj.Body, late: late, left: answerTimeout}
 	n.clock.observe(stamp)
-	_, err = n.local.Keep(ctx, ref, obj.Body, storage.PutOptions{Size: obj.Size, SHA256: obj.SHA256}, storage.Hooks{
+	_, err = n.local.Keep(ctx, ref, body, storage.PutOptions{Size: obj.Size, SHA256: obj.SHA256}, storage.Hooks{
 		Stamp: func() int64 { return stamp },
 		Admit: func(storage.Held) error {
 			if buried, ok := n.log.tomb(ref); ok && buried >= stamp {
@@ -116,12 +128,41 @@ func (n *Node) copyFrom(ctx context.Context, p *peer, ref storage.Ref, checked b
 	if errors.Is(err, storage.ErrNotWanted) {
 		return nil
 	}
+	switch {
+	case body.err == nil || run.Err() != nil:
+	case ctx.Err() == nil:
+		err = errors.Join(errBrokeOff, err)
+	default:
+		err = fault.Wrap(fault.Unavailable, "another storage node has left, or stands still", err).WithRetryAfter(retryAfter)
+	}
 	if err != nil {
 		return fmt.Errorf("copy blob %s/%s from %s: %w", ref.State, ref.Key, p.in.ID, err)
 	}
 	n.metrics.pulled.Inc()
 	n.metrics.pulledBytes.Add(float64(obj.Size))
 	return nil
+}
+
+// paced is a body that has to keep the pace of slowest. Time counts while it is
+// waited for, and not while what came is written.
+type paced struct {
+	r    io.Reader
+	late *time.Timer   // what ends it
+	left time.Duration // how far it may fall behind from here on
+	err  error         // what ended it before its end
+}
+
+// Read is ended by late, where it takes too long.
+func (b *paced) Read(p []byte) (int, error) {
+	began := time.Now()
+	b.late.Reset(b.left)
+	k, err := b.r.Read(p)
+	b.late.Stop()
+	b.left = min(answerTimeout, b.left-time.Since(began)+time.Duration(k)*time.Second/slowest)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return k, err
 }
 
 // replaces decides whether what was fetched takes the place of what is here.

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"imagemill/internal/fault"
@@ -18,7 +19,7 @@ func (n *Node) suspect(ref storage.Ref, err error) bool {
 	if err == nil || !n.local.Damaged(err) {
 		return false
 	}
-	if n.lose(ref) {
+	if n.lose(ref, math.MinInt64) {
 		n.metrics.damaged.Inc()
 		n.deps.Log.Error("a blob is damaged; it is not served from here until another storage node has given a good copy",
 			"state", ref.State, "key", ref.Key, "error", err)
@@ -26,9 +27,16 @@ func (n *Node) suspect(ref storage.Ref, err error) bool {
 	return true
 }
 
-// lose notes that there is no good copy here, and has one looked for.
-func (n *Node) lose(ref storage.Ref) bool {
+// lose notes that there is no good copy here of what was put at stamp or later, and
+// has one looked for; unless it was deleted, and be it just now.
+func (n *Node) lose(ref storage.Ref, stamp int64) bool {
 	if !n.memory.setLost(ref, true) {
+		return false
+	}
+	// Asked afterwards, as bury takes the note back once its line is written: whichever
+	// is the later one finds what the other one did.
+	if buried, ok := n.log.tomb(ref); ok && buried >= stamp {
+		n.memory.setLost(ref, false)
 		return false
 	}
 	n.heal(&ref)
@@ -46,7 +54,8 @@ func (n *Node) heal(ref *storage.Ref) {
 
 // recover fetches a good copy of a blob that is damaged or missing here. Until
 // there is one, it is fault.Internal, or fault.Unavailable where somebody who may
-// have one cannot be asked.
+// have one cannot be asked; and fault.NotFound where it was deleted here and nobody
+// has it.
 func (n *Node) recover(ctx context.Context, ref storage.Ref) error {
 	if n.local.Verify(ctx, ref, nil) == nil {
 		n.memory.setLost(ref, false) // it was the reading that failed, or somebody put it back
@@ -57,6 +66,9 @@ func (n *Node) recover(ctx context.Context, ref storage.Ref) error {
 	case err == nil && n.memory.isLost(ref):
 		// What came was older than what is damaged here.
 		return fault.Newf(fault.Internal, "the blob %s in %s is damaged, and only older copies are left", ref.Key, ref.State)
+	case fault.Is(err, fault.NotFound) && n.buried(ref):
+		n.memory.setLost(ref, false)
+		return err
 	case fault.Is(err, fault.NotFound), errors.Is(err, errNoGoodCopy):
 		return fault.Newf(fault.Internal, "the blob %s in %s is damaged, and there is no other copy", ref.Key, ref.State)
 	}

@@ -122,6 +122,25 @@ func TestDamageWaitsForAGoodCopy(t *testing.T) {
 	require.Empty(t, alone.Notices(), "a new Put heals too")
 }
 
+// Who reads a large blob and goes away does not make it a damaged one.
+func TestAReaderThatFailsIsNoDamage(t *testing.T) {
+	a := newWorld(t).start(t.TempDir())
+	a.put("key", storagetest.Bytes(3_000_000, 1), 1)
+	for _, size := range []int64{-1, 2_000_000} { // the whole, and a part
+		obj, err := a.Get(t.Context(), ref("key"), storage.Span{Length: size})
+		require.NoError(t, err)
+		_, err = obj.Body.(io.WriterTo).WriteTo(failingWriter{})
+		require.ErrorIs(t, err, io.ErrClosedPipe)
+		require.NoError(t, obj.Body.Close())
+	}
+	require.Zero(t, a.count("damaged_blobs_total"))
+	require.Empty(t, a.Notices())
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
 // A damaged blob is not handed on, and does not keep others from being.
 func TestDamageIsNotHandedOn(t *testing.T) {
 	w := newWorld(t)
@@ -186,6 +205,29 @@ func TestScrubberKeepsItsPace(t *testing.T) {
 	a.stop()
 	a = w.start(a.dir)
 	a.eventually("the rest are read", func() bool { return a.count("scrubbed_blobs_total") == 8-read })
+}
+
+// What was noted while the clock was far ahead holds no longer than other notes: the
+// scrubber goes on, and a node that is gone for good is forgotten.
+func TestAClockThatWasFarAhead(t *testing.T) {
+	w := newWorld(t)
+	var ahead atomic.Int64
+	w.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	ahead.Store(int64(10_000 * time.Hour))
+	a, b := w.pair()
+	a.put("key", []byte("x"), 2)
+	b.stop()
+	a.stop()
+	ahead.Store(0)
+	a = w.start(a.dir)
+	_, err := a.read("nothing")
+	requireKind(t, fault.Unavailable, err) // the other one may have it
+	a.stop()
+	ahead.Store(int64(max(w.cfg.Tombstones, w.cfg.ScrubPause) + time.Hour))
+	a = w.start(a.dir)
+	_, err = a.read("nothing")
+	requireKind(t, fault.NotFound, err)
+	a.eventually("all is read", func() bool { return a.count("scrubbed_blobs_total") == 1 })
 }
 
 // What somebody took out of the folder behind the node's back is missed at the

@@ -43,13 +43,13 @@ func (n *Node) serveLog(c echo.Context) error {
 		return fault.Newf(fault.Invalid, "wait is a duration of 0s to %s", maxWait).WithField("wait")
 	}
 	me, mine := c.QueryParam("me"), c.QueryParam("epoch") == n.log.epoch
-	if n.draining() {
-		return fault.New(fault.Unavailable, "this storage node is about to stop").WithRetryAfter(time.Second)
-	}
 	select {
 	case <-n.compared:
 	default:
-		return fault.New(fault.Unavailable, "this storage node is still comparing its log with its folder").WithRetryAfter(time.Second)
+		return fault.New(fault.Unavailable, stillComparing).WithRetryAfter(time.Second)
+	}
+	if mine && me != "" && n.behind() {
+		return fault.New(fault.Unavailable, stillBehind).WithRetryAfter(time.Second)
 	}
 	var found []record
 	next := from
@@ -76,8 +76,14 @@ func (n *Node) serveLog(c echo.Context) error {
 	return c.Blob(http.StatusOK, "text/plain; charset=utf-8", body)
 }
 
-// await reads lines, waiting for the first as long as it may.
+// await reads lines, waiting for the first as long as it may. A node that is about
+// to stop still answers, as the Puts it has in hand end only when others have
+// copied them and said so, but nobody waits here for long.
 func (n *Node) await(ctx context.Context, from int64, limit int, wait time.Duration) ([]record, int64, error) {
+	stopping := n.stopping
+	if n.draining() {
+		wait, stopping = min(wait, minPause), nil
+	}
 	late := time.NewTimer(wait)
 	defer late.Stop()
 	for {
@@ -90,13 +96,15 @@ func (n *Node) await(ctx context.Context, from int64, limit int, wait time.Durat
 		case <-changed:
 		case <-late.C:
 			return nil, next, nil
-		case <-n.stopping:
+		case <-stopping:
 			return nil, next, nil
 		case <-ctx.Done():
 			return nil, from, ctx.Err()
 		}
 	}
 }
+
+const stillBehind = "this storage node was away for longer than deletions are remembered, and is still catching up with them"
 
 // serveBlob gives what this node itself has, and asks nobody else.
 func (n *Node) serveBlob(c echo.Context) error {
@@ -106,6 +114,9 @@ func (n *Node) serveBlob(c echo.Context) error {
 	ctx := c.Request().Context()
 	if err := ref.Validate(); err != nil {
 		return err
+	}
+	if c.QueryParam("reconcile") != "true" && n.behind() {
+		return fault.New(fault.Unavailable, stillBehind).WithRetryAfter(time.Second)
 	}
 	if n.memory.isLost(ref) {
 		// A conflict, as the damage was told of when it was found.
@@ -133,6 +144,7 @@ func (n *Node) serveBlob(c echo.Context) error {
 		return err
 	}
 	describe(h, obj.Info, stamp)
+	obj.Body = n.watch(obj.Body, ref) // so that the asker, who asks again, is told
 	return n.sender.Send(c, obj, false)
 }
 

@@ -79,7 +79,7 @@ func openLog(dir string) (*changeLog, error) {
 		dir: dir, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 		tombs: map[keyHash]int64{}, held: map[keyHash]bool{}, changed: make(chan struct{}),
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o750), syncDir(filepath.Dir(dir))); err != nil {
 		return nil, err
 	}
 	if err := l.find(); err != nil {
@@ -415,7 +415,7 @@ func (l *changeLog) found(ref storage.Ref) bool {
 	return ok
 }
 
-// unfound gives what was not found, and ends the taking of notes.
+// unfound gives what was not found.
 func (l *changeLog) unfound() map[keyHash]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -425,8 +425,14 @@ func (l *changeLog) unfound() map[keyHash]bool {
 			left[h] = true
 		}
 	}
-	l.held = nil
 	return left
+}
+
+// walked ends the taking of notes.
+func (l *changeLog) walked() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = nil
 }
 
 // each gives the lines that are there now, until one is enough.

@@ -19,34 +19,31 @@ func (n *Node) Join(in discovery.Instance) {
 		return
 	}
 	ctx, stop := context.WithCancel(n.run)
-	p := &peer{in: in, http: n.deps.Client(in), stop: stop, done: make(chan struct{})}
+	p := &peer{in: in, http: n.deps.Client(in), life: ctx, stop: stop}
 	if epoch := in.Tags[Tag]; epoch != "" {
 		p.epoch.Store(&epoch)
 	}
 	n.peers[in.ID] = p
-	go func() {
-		defer close(p.done)
+	n.flights.Go(func() {
+		defer p.http.CloseIdleConnections()
+		defer stop()
 		n.follow(ctx, p)
-	}()
+	})
 }
 
-// Leave implements discovery.MembershipHandler: it ends following a node.
+// leaveTime bounds how long a node is followed that has withdrawn.
+const leaveTime = 10 * time.Second
+
+// Leave implements discovery.MembershipHandler: a node counts no more. It is
+// followed until it does not answer, as one that stops has Puts in hand, which wait
+// for their copies.
 func (n *Node) Leave(in discovery.Instance) {
 	n.mu.Lock()
-	p := n.peers[in.ID]
-	delete(n.peers, in.ID)
-	n.mu.Unlock()
-	if p != nil {
-		p.stop()
-		<-p.done
-		p.http.CloseIdleConnections()
-	}
-}
-
-// leaveAll ends following everybody.
-func (n *Node) leaveAll() {
-	for _, p := range n.others() {
-		n.Leave(p.in)
+	defer n.mu.Unlock()
+	if p := n.peers[in.ID]; p != nil {
+		delete(n.peers, in.ID)
+		p.left.Store(true)
+		time.AfterFunc(leaveTime, p.stop)
 	}
 }
 
@@ -82,7 +79,7 @@ func (n *Node) away() int {
 		here[p.identity()] = true
 	}
 	count := 0
-	for _, epoch := range n.memory.known(n.deps.Now().Add(-n.cfg.Tombstones)) {
+	for _, epoch := range n.memory.known(n.cfg.Tombstones) {
 		if !here[epoch] {
 			count++
 		}
@@ -112,7 +109,7 @@ func (n *Node) where(ctx context.Context, ref storage.Ref) ([]*peer, storage.Inf
 	answers := make(chan answer, len(others))
 	for _, p := range others {
 		go func() {
-			info, err := p.stat(ctx, ref)
+			info, err := p.stat(ctx, ref, false)
 			answers <- answer{p, info, err}
 		}()
 	}

@@ -52,13 +52,14 @@ type Node struct {
 
 	stopping chan struct{}
 	stopOnce sync.Once
-	compared chan struct{} // closed once the log says what the folder holds
-	flights  sync.WaitGroup
+	compared chan struct{}  // closed once the log says what the folder holds
+	flights  sync.WaitGroup // what goes on while run is set
 
 	mu      sync.Mutex
 	peers   map[string]*peer // by instance
 	fetches map[storage.Ref]*fetching
 	run     context.Context   // of Run; nil before and after
+	trouble error             // why the folder could not be compared yet
 	healing chan *storage.Ref // what to heal; nil for all that is lost
 }
 
@@ -80,7 +81,7 @@ func Open(cfg storage.Replication, deps Deps) (*Node, error) {
 		return nil, fmt.Errorf("open replication log in %s: %w", dir, err)
 	}
 	n := &Node{
-		cfg: cfg, deps: deps, local: deps.Local, log: log, memory: openMemory(dir), clock: &clock{wall: deps.Now}, acks: newAcks(),
+		cfg: cfg, deps: deps, local: deps.Local, log: log, memory: openMemory(dir, deps.Now), clock: &clock{wall: deps.Now}, acks: newAcks(),
 		stopping: make(chan struct{}), compared: make(chan struct{}), peers: map[string]*peer{}, fetches: map[storage.Ref]*fetching{},
 		healing: make(chan *storage.Ref, 64),
 	}
@@ -101,8 +102,8 @@ func (n *Node) Epoch() string { return n.log.epoch }
 // Close ends the use of the log.
 func (n *Node) Close() error { return errors.Join(n.memory.save(), n.log.close()) }
 
-// Drain ends the waits of other nodes, and takes no more, as the service is about
-// to stop.
+// Drain ends the waits of other nodes, and makes later ones short, as the service is
+// about to stop.
 func (n *Node) Drain() { n.stopOnce.Do(func() { close(n.stopping) }) }
 
 func (n *Node) draining() bool {
@@ -114,12 +115,18 @@ func (n *Node) draining() bool {
 	}
 }
 
-// Missing says, for /readyz, that there are too few nodes for a Put.
-func (n *Node) Missing() []string {
+// Missing says, for /readyz, that there are too few nodes for a Put, or that none
+// can copy what is here.
+func (n *Node) Missing() (missing []string) {
 	if have := n.known() + 1; have < n.cfg.Replicas {
-		return []string{fmt.Sprintf("each blob is to have %d copies, and %d storage nodes are there", n.cfg.Replicas, have)}
+		missing = append(missing, fmt.Sprintf("each blob is to have %d copies, and %d storage nodes are there", n.cfg.Replicas, have))
 	}
-	return nil
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.trouble != nil {
+		missing = append(missing, fmt.Sprintf("the folder could not be compared with the replication log yet: %v", n.trouble))
+	}
+	return missing
 }
 
 // Notices says how many blobs need a look, for /readyz.
@@ -155,10 +162,14 @@ func (n *Node) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt storag
 			return nil
 		},
 		Replace: func(old storage.Old, now storage.Held) error {
-			if old.Err == nil && old.Stamp > now.Stamp {
-				return storage.ErrNotWanted // replaced while it arrived
+			if old.Err != nil || old.Stamp <= now.Stamp {
+				return nil
 			}
-			return nil
+			if n.clock.observe(old.Stamp) {
+				// It has lain there, from a time when the clock was wrong, and was not compared yet.
+				return fault.New(fault.Unavailable, stillComparing).WithRetryAfter(retryAfter)
+			}
+			return storage.ErrNotWanted // replaced while it arrived
 		},
 		Done: func(now storage.Held, replaced bool) (err error) {
 			seq, err = n.write(ref, now, replaced)
@@ -176,6 +187,8 @@ func (n *Node) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt storag
 	}
 	return info, n.awaitCopies(ctx, ref, seq, want)
 }
+
+const stillComparing = "this storage node is still comparing its log with its folder"
 
 // retryAfter is what a caller is told that found too few nodes.
 const retryAfter = 2 * time.Second
@@ -200,14 +213,20 @@ func (n *Node) awaitCopies(ctx context.Context, ref storage.Ref, seq int64, want
 
 // write notes that a blob is held, whose lock is held.
 func (n *Node) write(ref storage.Ref, now storage.Held, replaced bool) (int64, error) {
+	// First, as who reads the line asks for the blob, and must not be told that it is
+	// damaged here.
+	healed := n.memory.setLost(ref, false)
 	seq, err := n.log.append(record{op: opPut, ref: ref, stamp: now.Stamp, size: now.Size, sha: now.SHA256})
 	if err != nil {
+		if healed {
+			n.memory.setLost(ref, true) // what was there is put back
+		}
 		return 0, err
 	}
 	if !replaced {
 		n.log.count(1)
 	}
-	if n.memory.setLost(ref, false) {
+	if healed {
 		n.metrics.healed.Inc()
 		n.deps.Log.Info("a damaged or missing blob has a good copy again", "state", ref.State, "key", ref.Key)
 	}
@@ -219,9 +238,13 @@ func (n *Node) write(ref storage.Ref, now storage.Held, replaced bool) (int64, e
 func (n *Node) Delete(ctx context.Context, ref storage.Ref) error {
 	return n.local.Remove(ctx, ref, func(old storage.Old) error {
 		gone := fault.Is(old.Err, fault.NotFound)
-		if _, known := n.log.tomb(ref); gone && (known || n.alone()) && !n.memory.isLost(ref) {
+		if gone && n.alone() && !n.memory.isLost(ref) {
 			return nil
 		}
+		if old.Err == nil {
+			n.clock.observe(old.Stamp) // it may not have been compared yet
+		}
+		// What was deleted before may have been put again on another node since.
 		return n.bury(ref, n.clock.next(), !gone, true)
 	})
 }

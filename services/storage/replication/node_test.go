@@ -39,6 +39,10 @@ type world struct {
 	// now is every node's clock; nil for the machine's.
 	now func() time.Time
 	hc  *http.Client
+	// wrap makes of a node's disk what the node uses; nil for the disk itself.
+	wrap func(storage.Keeper) storage.Keeper
+	// minFree is what the nodes that are started keep free on their disks, in bytes.
+	minFree int64
 }
 
 func newWorld(t testing.TB) *world {
@@ -80,18 +84,24 @@ type node struct {
 	url     string
 	metrics *prometheus.Registry
 	stop    func()
+	// withdraw takes the announcement back, and nothing else.
+	withdraw func()
 }
 
 // start runs a node over a folder until the test ends, or stop is called.
 func (w *world) start(dir string) *node {
 	w.t.Helper()
 	log := slog.New(slog.NewTextHandler(w, nil)).With("node", filepath.Base(dir))
-	store, err := disk.Open(disk.Config{Dir: dir}, disk.Deps{Log: log})
+	store, err := disk.Open(disk.Config{Dir: dir, MinFree: w.minFree}, disk.Deps{Log: log})
 	require.NoError(w.t, err)
+	var local storage.Keeper = store
+	if w.wrap != nil {
+		local = w.wrap(store)
+	}
 	name := fmt.Sprintf("storage-%s-%d", filepath.Base(dir), time.Now().UnixNano())
 	metrics := prometheus.NewRegistry()
 	n, err := replication.Open(w.cfg, replication.Deps{
-		Log: log, Instance: name, Local: store, Registry: w.reg, Metrics: metrics, Now: w.now,
+		Log: log, Instance: name, Local: local, Registry: w.reg, Metrics: metrics, Now: w.now,
 		Client: func(in discovery.Instance) *http.Client {
 			tr := serve.Recognize(func(discovery.Instance) http.RoundTripper {
 				return discovery.InstanceTransport(discovery.TransportConfig{})
@@ -103,9 +113,10 @@ func (w *world) start(dir string) *node {
 	cfg := storage.DefaultConfig()
 	cfg.Serve.Listen, cfg.Serve.Linger = "127.0.0.1:0", 0
 	announced := make(chan string, 1)
+	shown, withdraw := context.WithCancel(context.Background())
 	svc, err := storage.New(cfg, storage.Deps{
 		Log: log, Instance: name, Store: n, Routes: n.Routes, Tags: map[string]string{replication.Tag: n.Epoch()},
-		Registry: telling{w.reg, announced},
+		Registry: telling{w.reg, announced, shown},
 	})
 	require.NoError(w.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -117,6 +128,7 @@ func (w *world) start(dir string) *node {
 	stop := func() {
 		once.Do(func() {
 			n.Drain()
+			withdraw()
 			cancel()
 			require.NoError(w.t, <-served)
 			endNode()
@@ -126,16 +138,32 @@ func (w *world) start(dir string) *node {
 	}
 	w.t.Cleanup(stop)
 	url := <-announced
-	return &node{Node: n, t: w.t, dir: dir, disk: store, client: storage.NewClient(url, w.hc), url: url, metrics: metrics, stop: stop}
+	return &node{
+		Node: n, t: w.t, dir: dir, disk: store, client: storage.NewClient(url, w.hc), url: url, metrics: metrics, stop: stop, withdraw: withdraw,
+	}
 }
 
-// telling says where an instance is announced.
+// offline uses a node that is not running, nor reached by others.
+func (w *world) offline(dir string, do func(n *replication.Node)) {
+	w.t.Helper()
+	store, err := disk.Open(disk.Config{Dir: dir}, disk.Deps{Log: testLog(w)})
+	require.NoError(w.t, err)
+	n, err := replication.Open(w.cfg, replication.Deps{Log: testLog(w), Instance: "offline", Local: store, Now: w.now})
+	require.NoError(w.t, err)
+	do(n)
+	require.NoError(w.t, n.Close())
+}
+
+// telling says where an instance is announced, and withdraws it once shown is done.
 type telling struct {
 	discovery.Registry
-	url chan string
+	url   chan string
+	shown context.Context
 }
 
 func (r telling) Announce(ctx context.Context, in discovery.Instance, announced func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(r.shown, cancel)()
 	return r.Registry.Announce(ctx, in, func() {
 		r.url <- in.URL
 		if announced != nil {
@@ -358,6 +386,28 @@ func TestTooFewCopies(t *testing.T) {
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A Put that a node has in hand when it is asked to stop gets its copy, though the
+// other one knows already that the node has withdrawn.
+func TestAStoppingNodeEndsItsPuts(t *testing.T) {
+	a, b := newWorld(t).pair()
+	body, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.client.Put(context.Background(), ref("key"), body, storage.PutOptions{Size: 4, Replicas: 2})
+		done <- err
+	}()
+	_, err := w.Write([]byte("da"))
+	require.NoError(t, err)
+	a.Drain()
+	a.withdraw()
+	b.eventually("it has left", func() bool { return b.count("peers") == 0 })
+	_, err = w.Write([]byte("ta"))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.NoError(t, <-done)
+	require.True(t, b.holds("key", []byte("data")))
+}
 
 // What a dead node had written, a third one gets from the second; and what is
 // fetched, is fetched once.

@@ -32,10 +32,15 @@ const (
 type peer struct {
 	in   discovery.Instance
 	http *http.Client
+	life context.Context // until it leaves
 	stop context.CancelFunc
-	done chan struct{}
+	left atomic.Bool // it has withdrawn
+	met  atomic.Bool // what it deleted, and has forgotten, is gone here too
 
 	epoch atomic.Pointer[string] // nil until it is known
+	// ahead is the line up to which deletions were followed while there was no room
+	// for blobs.
+	ahead int64
 }
 
 // identity gives the identity of the peer's store, "" while it is not known.
@@ -89,9 +94,14 @@ func (p *peer) log(ctx context.Context, me, epoch string, from int64, limit int,
 	return b, lines.Err()
 }
 
-// stat asks whether the peer itself has a blob.
-func (p *peer) stat(ctx context.Context, ref storage.Ref) (storage.Info, error) {
-	resp, err := p.call(ctx, http.MethodHead, blobPath(ref))
+// stat asks whether the peer itself has a blob. A peer that was away for too long
+// says so only to one who reconciles.
+func (p *peer) stat(ctx context.Context, ref storage.Ref, reconcile bool) (storage.Info, error) {
+	path := blobPath(ref)
+	if reconcile {
+		path += "?reconcile=true"
+	}
+	resp, err := p.call(ctx, http.MethodHead, path)
 	if err != nil {
 		return storage.Info{}, err
 	}

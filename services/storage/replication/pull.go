@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,21 +22,33 @@ const (
 	maxPause = 2 * time.Second
 )
 
-// follow copies what another node has, until ctx is done.
+// follow copies what another node has, until ctx is done, or one that has left does
+// not answer.
 func (n *Node) follow(ctx context.Context, p *peer) {
 	pause := minPause
 	there := false
 	for ctx.Err() == nil && p.identity() != n.log.epoch {
-		err := n.step(ctx, p, there)
+		var err error
+		if !there && n.memory.isBehind(n.cfg.Tombstones) {
+			err = n.meet(ctx, p)
+			p.met.Store(err == nil)
+		}
+		if err == nil && p.identity() != n.log.epoch {
+			err = n.step(ctx, p, there)
+		}
 		if err == nil {
+			p.met.Store(true)
 			if !there {
 				n.heal(nil) // it may have what is damaged here
 			}
 			pause, there = minPause, true
 			continue
 		}
+		if there {
+			p.met.Store(false)
+		}
 		there = false
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || p.left.Load() {
 			return
 		}
 		if pause == minPause {
@@ -72,12 +85,14 @@ func (n *Node) step(ctx context.Context, p *peer, patient bool) error {
 	n.clock.observe(b.clock)
 	if b.epoch != epoch {
 		p.epoch.Store(&b.epoch) // the lines of the next answer will be its own
+		p.ahead = 0
 		return nil
 	}
 	if from > b.end {
 		// It has fewer lines than we have read: its folder is an older one.
 		n.deps.Log.Warn("another storage node's log is shorter than it was; it is followed from the start", "peer", p.in.ID)
-		n.memory.setPosition(epoch, 0, n.deps.Now())
+		n.memory.setPosition(epoch, 0)
+		p.ahead = 0
 		return nil
 	}
 	if from > 0 && from <= b.forgotten {
@@ -85,11 +100,34 @@ func (n *Node) step(ctx context.Context, p *peer, patient bool) error {
 			return err
 		}
 	}
-	if err := n.apply(ctx, p, b.records); err != nil {
+	if err := n.apply(ctx, p, b.records); fault.Is(err, fault.StorageFull) {
+		return errors.Join(err, n.deleteAhead(ctx, p, from))
+	} else if err != nil {
 		return err
 	}
-	n.memory.setPosition(epoch, b.next, n.deps.Now())
+	n.memory.setPosition(epoch, b.next)
 	return nil
+}
+
+// deleteAhead follows the deletions of another node from a line on, whose blob there
+// is no room for: else what was deleted would be served until there is, and keep the
+// room. They go by stamps, so that the lines between them may follow later, and the
+// deletions again.
+func (n *Node) deleteAhead(ctx context.Context, p *peer, from int64) error {
+	for p.ahead = max(p.ahead, from); ; {
+		b, err := p.log(ctx, "", p.identity(), p.ahead, maxLines, 0)
+		if err != nil {
+			return err
+		}
+		if b.epoch != p.identity() || len(b.records) == 0 {
+			return nil
+		}
+		b.records = slices.DeleteFunc(b.records, func(r record) bool { return r.op != opDelete })
+		if err := n.apply(ctx, p, b.records); err != nil {
+			return err
+		}
+		p.ahead = b.next
+	}
 }
 
 // apply makes lines of another node true here, durably.
@@ -136,10 +174,17 @@ func (n *Node) cut() int64 { return n.clock.now() - n.cfg.Tombstones.Nanoseconds
 
 // take copies a blob, unless it is here already or of no more use.
 func (n *Node) take(ctx context.Context, p *peer, r record) error {
-	if !n.wanted(ctx, r) {
-		return nil
+	var err error
+	for joined := true; joined; {
+		if !n.wanted(ctx, r) {
+			return nil
+		}
+		// What others had fetched may be older, or have failed: only what comes from p
+		// tells about this line.
+		if joined, err = n.fetch(ctx, r.ref, []*peer{p}); ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
-	err := n.fetch(ctx, r.ref, []*peer{p})
 	switch {
 	case err == nil:
 		return nil
@@ -149,7 +194,7 @@ func (n *Node) take(ctx context.Context, p *peer, r record) error {
 		// The other node has no good copy either. Somebody else may, and when it is
 		// healed there, it is healed from here or from there.
 		n.deps.Log.Warn("a blob could not be copied", "state", r.ref.State, "key", r.ref.Key, "peer", p.in.ID, "error", err)
-		n.lose(r.ref)
+		n.lose(r.ref, r.stamp)
 		return nil
 	}
 	return err
@@ -164,5 +209,7 @@ func (n *Node) wanted(ctx context.Context, r record) bool {
 	if err != nil || n.memory.isLost(r.ref) {
 		return true
 	}
-	return held.SHA256 != r.sha && (held.Stamp < r.stamp || held.Stamp == r.stamp && held.SHA256 < r.sha)
+	// By its stamp, also where the bytes are the same: a deletion in between would else
+	// take what the line has been acknowledged for.
+	return held.Stamp < r.stamp || held.Stamp == r.stamp && held.SHA256 < r.sha
 }

@@ -26,37 +26,46 @@ func (n *Node) Get(ctx context.Context, ref storage.Ref, span storage.Span) (sto
 	if err != nil {
 		return storage.Object{}, err
 	}
-	if _, sent := obj.Body.(io.WriterTo); !sent {
-		obj.Body = &watched{ReadCloser: obj.Body, n: n, ref: ref}
-	}
+	obj.Body = n.watch(obj.Body, ref)
 	return obj, nil
 }
 
 // GetUnchecked implements storage.Unchecked.
 func (n *Node) GetUnchecked(ctx context.Context, ref storage.Ref) (storage.Object, error) {
-	return n.opened(ctx, ref, storage.Whole(), func() (storage.Object, error) {
+	obj, err := n.opened(ctx, ref, storage.Whole(), func() (storage.Object, error) {
 		obj, _, err := n.local.GetStamped(ctx, ref)
 		return obj, err
 	})
+	if err != nil {
+		return storage.Object{}, err
+	}
+	obj.Body = n.watch(obj.Body, ref)
+	return obj, nil
 }
 
-// Stat implements storage.Store.
+// Stat implements storage.Store. Where there is no room for a good copy, it says
+// what another node has.
 func (n *Node) Stat(ctx context.Context, ref storage.Ref) (storage.Info, error) {
-	if n.memory.isLost(ref) {
-		if err := n.recover(ctx, ref); err != nil {
-			return storage.Info{}, err
+	if !n.memory.isLost(ref) {
+		info, err := n.local.Stat(ctx, ref)
+		switch {
+		case fault.Is(err, fault.NotFound) && !n.buried(ref) && !n.alone():
+			_, info, err = n.where(ctx, ref)
+			return info, err
+		case n.suspect(ref, err):
+		default:
+			return info, err
 		}
 	}
-	info, err := n.local.Stat(ctx, ref)
-	switch {
-	case fault.Is(err, fault.NotFound) && !n.buried(ref) && !n.alone():
-		_, info, err = n.where(ctx, ref)
-	case n.suspect(ref, err):
-		if n.recover(ctx, ref) == nil {
-			return n.local.Stat(ctx, ref)
-		}
+	err := n.mend(ctx, ref)
+	if fault.Is(err, fault.StorageFull) {
+		_, info, err := n.where(ctx, ref)
+		return info, err
 	}
-	return info, err
+	if err != nil {
+		return storage.Info{}, err
+	}
+	return n.local.Stat(ctx, ref)
 }
 
 // opened opens a blob here, once it has been brought here where it has to be.
@@ -72,12 +81,7 @@ func (n *Node) opened(
 			return obj, err
 		}
 	}
-	var err error
-	if n.memory.isLost(ref) {
-		err = n.recover(ctx, ref)
-	} else {
-		err = n.bring(ctx, ref)
-	}
+	err := n.mend(ctx, ref)
 	if fault.Is(err, fault.StorageFull) {
 		return n.through(ctx, ref, span)
 	}
@@ -85,6 +89,17 @@ func (n *Node) opened(
 		return storage.Object{}, err
 	}
 	return open()
+}
+
+// mend brings a good copy of a blob here that is damaged here, or not here.
+func (n *Node) mend(ctx context.Context, ref storage.Ref) error {
+	switch {
+	case n.memory.isLost(ref):
+		return n.recover(ctx, ref)
+	case n.buried(ref):
+		return storage.NotFound(ref) // it was deleted while it was read
+	}
+	return n.bring(ctx, ref)
 }
 
 // through gives what another node has, and keeps nothing of it.
@@ -148,7 +163,20 @@ func (n *Node) bring(ctx context.Context, ref storage.Ref) error {
 		return err
 	}
 	n.metrics.readThrough.Inc()
-	return n.fetch(ctx, ref, have)
+	joined, err := n.fetch(ctx, ref, have)
+	if joined && err != nil && ctx.Err() == nil {
+		_, err = n.fetch(ctx, ref, have) // it was not from these
+	}
+	return err
+}
+
+// watch takes note of damage that shows while a body is given out.
+func (n *Node) watch(body io.ReadCloser, ref storage.Ref) io.ReadCloser {
+	w := &watched{ReadCloser: body, n: n, ref: ref}
+	if to, ok := body.(io.WriterTo); ok {
+		return watchedTo{w, to}
+	}
+	return w
 }
 
 // watched is the body of a blob that is compared while it is given out.
@@ -164,5 +192,18 @@ func (w *watched) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF {
 		w.n.suspect(w.ref, err)
 	}
+	return k, err
+}
+
+// watchedTo is watched for a body that writes by itself.
+type watchedTo struct {
+	*watched
+	to io.WriterTo
+}
+
+// WriteTo passes on, and takes note of damage; a failure of dst is none.
+func (w watchedTo) WriteTo(dst io.Writer) (int64, error) {
+	k, err := w.to.WriteTo(dst)
+	w.n.suspect(w.ref, err)
 	return k, err
 }

@@ -14,6 +14,8 @@ import (
 const (
 	saveEvery    = time.Second
 	compactEvery = time.Minute
+	// maxComparePause is the longest pause after the folder could not be compared.
+	maxComparePause = 30 * time.Second
 )
 
 // Run finds other nodes, follows them, and looks after the blobs, until ctx is done.
@@ -22,15 +24,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Add("memory", n.keepUp)
 	g.Add("healer", n.healer)
 	g.Add("scrubber", n.scrubber)
-	g.Add("compare", func(ctx context.Context) error {
-		if err := n.compare(ctx); err != nil && ctx.Err() == nil {
-			n.deps.Log.Error("the folder could not be compared with the replication log; the next start tries again", "error", err)
-		} else {
-			close(n.compared)
-		}
-		<-ctx.Done()
-		return nil
-	})
+	g.Add("compare", n.compareAll)
 	g.Add("members", func(ctx context.Context) error {
 		n.mu.Lock()
 		n.run = ctx
@@ -40,9 +34,9 @@ func (n *Node) Run(ctx context.Context) error {
 		} else {
 			discovery.Follow(ctx, n.deps.Registry, "storage", n)
 		}
-		n.leaveAll()
 		n.mu.Lock()
 		n.run = nil
+		clear(n.peers)
 		n.mu.Unlock()
 		n.flights.Wait()
 		return nil
@@ -71,6 +65,30 @@ func (n *Node) keepUp(ctx context.Context) error {
 			n.deps.Log.Warn("keep up replication", "error", err)
 		}
 	}
+}
+
+// compareAll compares until it has succeeded once, since nobody may follow this
+// node before, and then waits until ctx is done.
+func (n *Node) compareAll(ctx context.Context) error {
+	for pause := minPause; ctx.Err() == nil; pause = min(2*pause, maxComparePause) {
+		err := n.compare(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		n.mu.Lock()
+		n.trouble = err
+		n.mu.Unlock()
+		if err == nil {
+			close(n.compared)
+			<-ctx.Done()
+			break
+		}
+		if pause == minPause {
+			n.deps.Log.Error("the folder could not be compared with the replication log; it is tried again", "error", err)
+		}
+		wait(ctx, pause)
+	}
+	return nil
 }
 
 // compare makes the log say what the folder holds: what a power cut took of its
@@ -126,21 +144,58 @@ func (n *Node) settle(ctx context.Context, ref storage.Ref) (added, ended int, e
 // absent finds what the log says is held, and is not there.
 func (n *Node) absent(ctx context.Context) (missing int, err error) {
 	left := n.log.unfound()
-	if len(left) == 0 {
-		return 0, nil
-	}
 	err = n.log.each(func(r record) bool {
+		if len(left) == 0 || ctx.Err() != nil {
+			return false
+		}
 		if r.op != opPut || !left[n.log.hash(r.ref)] {
-			return ctx.Err() == nil
+			return true
 		}
 		delete(left, n.log.hash(r.ref))
-		if _, err := n.local.Held(ctx, r.ref); fault.Is(err, fault.NotFound) && !n.buried(r.ref) && n.lose(r.ref) {
+		if _, err := n.local.Held(ctx, r.ref); fault.Is(err, fault.NotFound) && !n.buried(r.ref) && n.lose(r.ref, r.stamp) {
 			missing++
 			n.deps.Log.Error("a blob that was held is missing", "state", r.ref.State, "key", r.ref.Key)
 		}
-		return ctx.Err() == nil
+		return true
 	})
+	if err == nil && ctx.Err() == nil {
+		n.log.walked()
+	}
 	return missing, err
+}
+
+// behind tells whether others may have forgotten deletions that this node has not
+// seen, so that nobody may copy what it holds. That ends once it has met all who
+// are there; who is gone for good is not waited for.
+func (n *Node) behind() bool {
+	if !n.memory.isBehind(n.cfg.Tombstones) {
+		return false
+	}
+	others := n.others()
+	for _, p := range others {
+		if !p.met.Load() {
+			return true
+		}
+	}
+	if len(others) == 0 {
+		return true // nor does this node know who asks
+	}
+	n.memory.caughtUp()
+	return false
+}
+
+// meet reconciles with another node, if need be, before it is followed, which it
+// may refuse until it has done the same.
+func (n *Node) meet(ctx context.Context, p *peer) error {
+	b, err := p.log(ctx, n.log.epoch, "", 0, 1, 0)
+	if err != nil {
+		return err
+	}
+	p.epoch.Store(&b.epoch)
+	if from := n.memory.position(b.epoch); from > 0 && from <= b.forgotten {
+		err = n.reconcile(ctx, p, b.seen)
+	}
+	return err
 }
 
 // reconcile is for a node that was away for so long that the other one has
@@ -185,7 +240,7 @@ func (n *Node) reconcile(ctx context.Context, p *peer, seen int64) error {
 		if _, err := n.local.Held(ctx, r.ref); fault.Is(err, fault.NotFound) {
 			continue
 		}
-		if _, err := p.stat(ctx, r.ref); !fault.Is(err, fault.NotFound) {
+		if _, err := p.stat(ctx, r.ref, true); !fault.Is(err, fault.NotFound) {
 			continue // its log is not the whole truth
 		}
 		// Not after the blob's own stamp by more than need be: what was put since stays.

@@ -40,6 +40,7 @@ type cursor struct {
 // than the truth, at the price of looking again: so it is saved now and then.
 type memory struct {
 	path string
+	now  func() time.Time
 
 	// touched has something in it when there is something to save.
 	touched chan struct{}
@@ -59,15 +60,18 @@ func (m *memory) touch() {
 }
 
 type kept struct {
-	Positions map[string]position  `json:"positions"` // by the identity of a store
-	Lost      map[storage.Ref]bool `json:"-"`
-	LostList  []storage.Ref        `json:"lost,omitempty"`
-	Scrub     cursor               `json:"scrub,omitzero"`
+	Positions map[string]position `json:"positions"` // by the identity of a store
+	// Behind says that no other store was heard of for as long as deletions are
+	// remembered, and that those of now have not all been reconciled with.
+	Behind   bool                 `json:"behind,omitempty"`
+	Lost     map[storage.Ref]bool `json:"-"`
+	LostList []storage.Ref        `json:"lost,omitempty"`
+	Scrub    cursor               `json:"scrub,omitzero"`
 }
 
 // openMemory reads what an earlier run has saved. What cannot be read is empty.
-func openMemory(dir string) *memory {
-	m := &memory{path: filepath.Join(dir, stateFile), touched: make(chan struct{}, 1)}
+func openMemory(dir string, now func() time.Time) *memory {
+	m := &memory{path: filepath.Join(dir, stateFile), now: now, touched: make(chan struct{}, 1)}
 	if b, err := os.ReadFile(m.path); err == nil && json.Unmarshal(b, &m.kept) != nil {
 		m.kept = kept{}
 	}
@@ -119,27 +123,73 @@ func (m *memory) position(epoch string) int64 {
 	return m.kept.Positions[epoch].Next
 }
 
-func (m *memory) setPosition(epoch string, next int64, now time.Time) {
+func (m *memory) setPosition(epoch string, next int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now := m.clamp()
 	if p := m.kept.Positions[epoch]; p.Next != next || now.Sub(p.Seen) > time.Minute {
 		m.kept.Positions[epoch] = position{next, now}
 		m.touch()
 	}
 }
 
-// known gives the stores that were heard of after since. Positions of the others
+// clamp gives the time. What was noted while the clock was ahead is taken to be of
+// now, or it would be so for as long as the clock was wrong. The lock is held.
+func (m *memory) clamp() time.Time {
+	now := m.now()
+	for epoch, p := range m.kept.Positions {
+		if p.Seen.After(now) {
+			m.kept.Positions[epoch] = position{p.Next, now}
+			m.touch()
+		}
+	}
+	if m.kept.Scrub.Rested.After(now) {
+		m.kept.Scrub.Rested = now
+		m.touch()
+	}
+	return now
+}
+
+// known gives the stores that were heard of for so long. Positions of the others
 // are kept: they tell what was seen of a store that comes back.
-func (m *memory) known(since time.Time) []string {
+func (m *memory) known(long time.Duration) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now := m.clamp()
 	var stores []string
 	for epoch, p := range m.kept.Positions {
-		if p.Seen.After(since) {
+		if now.Sub(p.Seen) < long {
 			stores = append(stores, epoch)
 		}
 	}
 	return stores
+}
+
+// isBehind tells whether no other store was heard of for so long, though there were
+// some, since caughtUp.
+func (m *memory) isBehind(long time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kept.Behind || len(m.kept.Positions) == 0 {
+		return m.kept.Behind
+	}
+	now := m.clamp()
+	for _, p := range m.kept.Positions {
+		if now.Sub(p.Seen) <= long {
+			return false
+		}
+	}
+	m.kept.Behind = true
+	m.touch()
+	return true
+}
+
+// caughtUp ends being behind. It comes after other stores were heard of again.
+func (m *memory) caughtUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept.Behind = false
+	m.touch()
 }
 
 // setLost notes that the node has no good copy of a blob that it should hold, or
@@ -174,6 +224,7 @@ func (m *memory) lost() []storage.Ref {
 func (m *memory) scrub() cursor {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.clamp()
 	return m.kept.Scrub
 }
 

@@ -2,9 +2,12 @@ package replication_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,7 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"imagemill/internal/fault"
+	"imagemill/services/storage"
 	"imagemill/services/storage/disk"
+	"imagemill/services/storage/replication"
 	"imagemill/services/storage/storagetest"
 )
 
@@ -42,6 +47,117 @@ func TestDeletionsReachWhoWasAway(t *testing.T) {
 			requireKind(t, fault.NotFound, err)
 		}
 	}
+}
+
+// A deletion of what was deleted before holds for what was put again meanwhile, on
+// a node that could not be reached.
+func TestADeletionIsNeverTakenForAnOlderOne(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.pair()
+	a.put("key", []byte("x"), 2)
+	require.NoError(t, a.client.Delete(t.Context(), ref("key")))
+	b.eventually("gone", func() bool { return len(b.keys()) == 0 })
+	a.stop()
+	b.put("key", []byte("again"), 1)
+	w.offline(a.dir, func(n *replication.Node) { require.NoError(t, n.Delete(t.Context(), ref("key"))) })
+	a = w.start(a.dir)
+	b.eventually("it is gone for good", func() bool { return len(b.keys()) == 0 })
+	b.put("end", nil, 2)
+	require.Equal(t, []string{"end"}, a.keys())
+}
+
+// forget takes all lines since the last start from the log of a node that has
+// stopped, as a power cut may.
+func (n *node) forget() {
+	n.t.Helper()
+	logs, err := filepath.Glob(filepath.Join(n.dir, "replication", "log.*"))
+	require.NoError(n.t, err)
+	require.Len(n.t, logs, 1)
+	b, err := os.ReadFile(logs[0])
+	require.NoError(n.t, err)
+	start := bytes.LastIndex(b, []byte("\nb ")) + 1
+	require.NoError(n.t, os.Truncate(logs[0], int64(start+bytes.IndexByte(b[start:], '\n')+1)))
+}
+
+// What a clock that was ahead has stamped, and the log has lost, is replaced and
+// deleted all the same, also before the folder has been compared.
+func TestChangesBeforeTheComparison(t *testing.T) {
+	w := newWorld(t)
+	w.now = func() time.Time { return time.Now().Add(time.Hour) }
+	a, b := w.pair()
+	a.put("replaced", []byte("old"), 2)
+	a.put("deleted", []byte("old"), 2)
+	a.stop()
+	a.forget()
+	w.now = nil
+	w.offline(a.dir, func(n *replication.Node) {
+		put := func() error {
+			_, err := n.Put(t.Context(), ref("replaced"), strings.NewReader("new"), storage.PutOptions{Size: 3})
+			return err
+		}
+		requireKind(t, fault.Unavailable, put())
+		require.NoError(t, put(), "a repeat succeeds")
+	})
+	a.forget()
+	w.offline(a.dir, func(n *replication.Node) { require.NoError(t, n.Delete(t.Context(), ref("deleted"))) })
+	a = w.start(a.dir)
+	for _, n := range []*node{a, b} {
+		n.eventually("one is replaced, one is gone", func() bool { return n.holds("replaced", []byte("new")) && len(n.keys()) == 1 })
+	}
+}
+
+// What is put again with the same bytes after a deletion stays where its copy is
+// acknowledged, also where all of that is news at once.
+func TestTheSameBytesAgain(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.pair()
+	const n = 20
+	key := func(i int) string { return fmt.Sprintf("key-%02d", i) }
+	for i := range n {
+		a.put(key(i), []byte("x"), 2)
+	}
+	b.stop()
+	for i := range n {
+		require.NoError(t, a.client.Delete(t.Context(), ref(key(i))))
+		a.put(key(i), []byte("x"), 1)
+	}
+	b = w.start(b.dir)
+	a.eventually("all that came before is acknowledged", func() bool { return a.try("end", nil, 2) == nil })
+	for i := range n {
+		require.True(t, b.holds(key(i), []byte("x")), key(i))
+	}
+}
+
+// A full node follows deletions past what it has no room for, and catches up with
+// the rest when it has.
+func TestDeletionsReachAFullNode(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.pair()
+	a.put("old", []byte("x"), 2)
+	a.put("again", []byte("x"), 2)
+	b.stop()
+	key := func(i int) string { return fmt.Sprintf("key-%03d", i) }
+	for i := range 300 { // more than are followed at once
+		a.put(key(i), []byte("x"), 1)
+	}
+	for _, key := range []string{"old", "again"} {
+		require.NoError(t, a.client.Delete(t.Context(), ref(key)))
+	}
+	a.put("again", []byte("y"), 1)
+	w.minFree = 1 << 60
+	b = w.start(b.dir)
+	b.eventually("what was deleted is gone", func() bool { return len(b.keys()) == 0 })
+	_, err := b.read("old")
+	requireKind(t, fault.NotFound, err)
+	a.put("later", []byte("x"), 1)
+	require.NoError(t, a.client.Delete(t.Context(), ref(key(0))))
+	requireKind(t, fault.Unavailable, a.try("one-more", []byte("x"), 2)) // nothing counts as copied
+	b.stop()
+	w.minFree = 0
+	b = w.start(b.dir)
+	b.eventually("all is there", func() bool { return len(b.keys()) == len(a.keys()) && b.holds("again", []byte("y")) })
+	require.False(t, b.holds(key(0), []byte("x")))
+	require.True(t, b.holds(key(299), []byte("x")))
 }
 
 // A node that was away for longer than deletions are remembered brings back
@@ -82,6 +198,45 @@ func TestAwayForTooLong(t *testing.T) {
 			require.True(t, n.holds(key, []byte("x")), key)
 		}
 	}
+}
+
+// Nor does it bring anything back to one that came meanwhile, and could not know of
+// the deletions, or through that one to others, be they followed or asked.
+func TestAwayForTooLongWhileAnotherCame(t *testing.T) {
+	w := newWorld(t)
+	var ahead atomic.Int64
+	w.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	a, b := w.pair()
+	const blobs = 300 // more than are copied at once
+	for i := range blobs {
+		a.put(fmt.Sprintf("key-%03d", i), []byte("x"), 1)
+	}
+	a.put("keep", []byte("x"), 2)
+	a.stop()
+	for i := range blobs {
+		require.NoError(t, b.Delete(t.Context(), ref(fmt.Sprintf("key-%03d", i))))
+	}
+	b.stop()
+	ahead.Store(int64(w.cfg.Tombstones + time.Hour))
+	b = w.start(b.dir)
+	require.NoError(t, b.Compact())
+	c := w.start(w.folder("c"))
+	c.eventually("c has what b has", func() bool { return len(c.keys()) == 1 })
+	before := c.count("pulled_blobs_total")
+	a = w.start(a.dir)
+	for len(a.keys()) > 1 {
+		for _, n := range []*node{b, c} {
+			_, err := n.read("key-299")
+			require.Error(t, err)
+			_, err = n.client.Stat(t.Context(), ref("key-299"))
+			require.Error(t, err)
+		}
+	}
+	a.eventually("all can be followed", func() bool { return a.try("new", []byte("x"), 3) == nil })
+	for _, n := range []*node{a, b, c} {
+		require.Equal(t, []string{"keep", "new"}, slices.Sorted(slices.Values(n.keys())))
+	}
+	require.LessOrEqual(t, c.count("pulled_blobs_total")-before, 1.0, "nothing was copied in between")
 }
 
 // Of two that are put under one key on two nodes, one remains, the same on both;
@@ -180,6 +335,43 @@ func TestTheFolderIsComparedWithTheLog(t *testing.T) {
 	a.put("end", nil, 2)
 	b.eventually("it is counted", func() bool { return b.count("pulled_blobs_total") >= 23 })
 	require.EqualValues(t, 23, b.count("pulled_blobs_total"), "nothing else is fetched again")
+}
+
+// failingWalk is a disk whose folder cannot be walked at first.
+type failingWalk struct {
+	storage.Keeper
+	fails *atomic.Bool
+}
+
+func (d failingWalk) Walk(ctx context.Context, s storage.State, each func(string) error) error {
+	if d.fails.Load() && s == storage.Finished {
+		return errors.New("too many open files")
+	}
+	return d.Keeper.Walk(ctx, s, each)
+}
+
+// A comparison that fails is said, and tried again, until the node can be followed.
+func TestTheComparisonIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	var fails atomic.Bool
+	fails.Store(true)
+	dir := w.folder("a")
+	old, err := disk.Open(disk.Config{Dir: dir}, disk.Deps{Log: testLog(w)})
+	require.NoError(t, err)
+	storagetest.Put(t, old, "old", []byte("x"))
+	w.wrap = func(s storage.Keeper) storage.Keeper { return failingWalk{s, &fails} }
+	a := w.start(dir)
+	w.wrap = nil
+	b := w.start(w.folder("b"))
+	a.eventually("it is said", func() bool {
+		return slices.ContainsFunc(a.Missing(), func(s string) bool { return strings.Contains(s, "too many open files") })
+	})
+	require.Empty(t, b.keys())
+	fails.Store(false)
+	b.eventually("what was there is copied", func() bool { return b.holds("old", []byte("x")) })
+	a.eventually("and a Put succeeds", func() bool { return a.try("new", []byte("y"), 2) == nil })
+	require.Empty(t, a.Missing())
+	require.Len(t, b.keys(), 2)
 }
 
 // One that is wiped is another store: what it had acknowledged counts no more,
