@@ -47,26 +47,50 @@ const BatchShare = 8
 // Lanes counts what a process hands out, for the share of Batch. It is a hint that
 // may be lost in a restart. The zero value is ready; it is safe for concurrent use.
 type Lanes struct {
-	mu     sync.Mutex
-	passed int // tasks of Interactive since the last one of Batch
+	mu       sync.Mutex
+	passed   int // tasks of Interactive that Batch has not had its share for
+	reserved int // what is to be added to passed if all goes as was reserved
 }
 
 // Batch gives how many of the next tasks go to Batch first, where it has some.
 func (l *Lanes) Batch(most int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return (l.passed + most) / BatchShare
+	return l.batch(most)
+}
+
+func (l *Lanes) batch(most int) int {
+	return (within(l.passed+l.reserved) + most) / BatchShare
+}
+
+// Reserve is Batch for who learns later what was handed out: until Release, others
+// are answered as if that many were, of lanes that have enough.
+func (l *Lanes) Reserve(most int) (batch int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	batch = l.batch(most)
+	l.reserved += most - BatchShare*batch
+	return batch
+}
+
+// Release takes back what Reserve gave for most tasks. What of it was handed out is
+// told by Took.
+func (l *Lanes) Release(most, batch int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reserved -= most - BatchShare*batch
 }
 
 // Took notes what was handed out.
 func (l *Lanes) Took(interactive, batch int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.passed = min(l.passed+interactive, BatchShare-1)
-	if batch > 0 {
-		l.passed = 0
-	}
+	l.passed = within(l.passed + interactive - (BatchShare-1)*batch)
 }
+
+// within bounds what one lane may owe the other: to Batch at most that the next task
+// is its own, to Interactive nothing.
+func within(passed int) int { return max(0, min(passed, BatchShare-1)) }
 
 // Due is when the task that n, valid, describes may be claimed, if it is created
 // now: zero for at once. Too far ahead is fault.Invalid.

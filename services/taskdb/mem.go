@@ -146,6 +146,7 @@ func (m *Memory) put(t Task) {
 	case !ok, t.Again(old.State), m.turns[t.ID] == unplaced && t.NotBefore.IsZero() && t.State == NotStarted:
 		m.turns[t.ID] = m.turn(t)
 	}
+	t.behind = false
 	m.tasks[t.ID] = t
 	m.places(t, (*sorted).add)
 }

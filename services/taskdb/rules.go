@@ -45,7 +45,7 @@ func (t Task) Due(now time.Time) bool {
 // Again reports whether a move from a state makes the task wait as if it were new:
 // then it gets a turn anew.
 func (t Task) Again(from State) bool {
-	return t.State == NotStarted && (from == Failed || from == Cancelled)
+	return t.State == NotStarted && (from == Failed || from == Cancelled || t.behind)
 }
 
 // Holds reports whether the attempt holds the task's lease.
@@ -58,7 +58,7 @@ func (t Task) moved(to State, now time.Time) (Task, error) {
 		return t, BadMove(t, to)
 	}
 	t.State, t.Updated = to, now
-	t.Worker, t.LeaseUntil, t.NotBefore, t.Progress = "", time.Time{}, time.Time{}, 0
+	t.Worker, t.LeaseUntil, t.NotBefore, t.Progress, t.behind = "", time.Time{}, time.Time{}, 0, false
 	return t, nil
 }
 
@@ -162,14 +162,15 @@ func (c Config) failed(t Task, f Failure, now time.Time) (Task, error) {
 	return t.moved(to, now)
 }
 
-// Released is the task given back by the attempt that holds it.
+// Released is the task given back by the attempt that holds it. With a pause it goes
+// behind the others: it does not want the turn that it has.
 func (c Config) Released(t Task, l Lease, now time.Time) (Task, error) {
 	if !t.Holds(l.Attempt) {
 		return t, LeaseLost(t, l.Attempt)
 	}
 	t, err := t.moved(NotStarted, now)
 	if pause := c.pause(l); err == nil && pause > 0 {
-		t.NotBefore = now.Add(pause)
+		t.NotBefore, t.behind = now.Add(pause), true
 	}
 	return t, err
 }

@@ -67,6 +67,8 @@ type Task struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Dedupe is that of NewTask.
 	Dedupe bool `json:"dedupe,omitempty"`
+
+	behind bool // for Again, while what a rule gave is saved; see Config.Released
 }
 
 // MaxFailures is how many failures a task keeps.
@@ -284,10 +286,10 @@ type Leases interface {
 	// Which it takes: those of the lane Interactive before those of Batch; but while
 	// both have some, of BatchShare tasks that a taskdb process hands out one is of
 	// Batch. Within a lane the owners take turns, one task each, and within an owner
-	// the oldest goes first. A task gets its turn when it is created, retried, or its
-	// schedule has come: behind its owner's others, but never before the one that was
+	// the oldest goes first. A task gets its turn when it is created, retried, released
+	// with a pause, or its schedule has come: behind its owner's others, but never before the one that was
 	// claimed last, so that nobody can save up turns, nor pays for turns had before. It
-	// keeps its turn when it comes back (released, expired, failed but tried again) and
+	// keeps its turn when it comes back otherwise (released, expired, failed but tried again) and
 	// so goes before those who have not been served. A task without an owner is an owner
 	// by itself, so that where nobody has a name the oldest goes first.
 	//

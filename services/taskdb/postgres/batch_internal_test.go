@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -163,4 +164,118 @@ func TestALockedRow(t *testing.T) {
 		_, err = s.Cancel(t.Context(), taskdbtest.ID(1))
 		return err == nil
 	}, time.Minute, time.Millisecond)
+}
+
+// troubled lets the n-th change of the counts from now on fail with a code, after what
+// its transaction has claimed before.
+func troubled(t *testing.T, s *Store, n int, code string) {
+	t.Helper()
+	exec(t, s, "CREATE SEQUENCE troubles")
+	exec(t, s, fmt.Sprintf(`CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF nextval('troubles') = %d THEN RAISE EXCEPTION 'trouble' USING ERRCODE = '%s'; END IF; RETURN NEW; END $$`, n, code))
+	exec(t, s, "CREATE TRIGGER trouble BEFORE UPDATE ON counts FOR EACH ROW EXECUTE FUNCTION trouble()")
+}
+
+func claiming(t *testing.T, c taskdb.Claim) *write {
+	return backend.NewWrite(t.Context(), &op{claim: &c})
+}
+
+// What a transaction has claimed that was rolled back is nobody's: carried out again,
+// together or one by one, each claim gets what it has claimed in the end.
+func TestClaimsOfARolledBackTransactionAreNotGiven(t *testing.T) {
+	pg := postgrestest.Start(t)
+	for code, why := range map[string]string{"53200": "repeated together", "XX000": "repeated one by one"} {
+		s := openAt(t, pg.Database(t))
+		for n := 1; n <= 2; n++ {
+			_, err := s.Create(t.Context(), taskdbtest.New(n))
+			require.NoError(t, err)
+		}
+		troubled(t, s, 2, code)
+		claims := []*write{
+			claiming(t, taskdb.Claim{Worker: "a", Max: 1}),
+			claiming(t, taskdb.Claim{Worker: "b", Max: 1, Can: 1, Others: []uint64{2}}),
+		}
+		s.commit(claims)
+		for i, w := range claims {
+			require.NoError(t, w.Err, why)
+			require.Len(t, w.Do.tasks, 1, why)
+			require.Equal(t, taskdbtest.ID(i+1), w.Do.tasks[0].ID, why)
+			require.Equal(t, 1, w.Do.tasks[0].Attempt, why)
+		}
+		require.EqualValues(t, 2, total(t, s))
+	}
+}
+
+// Claims that leave tasks to others have a statement each: together they get no more
+// of Batch than one after the other, also when they are carried out again.
+func TestClaimsOfOneTransactionShareTheLanes(t *testing.T) {
+	s := openAt(t, postgrestest.Start(t).Database(t))
+	for n := range 40 {
+		task := taskdbtest.New(n)
+		if n >= 30 {
+			task.Lane = taskdb.Batch
+		}
+		_, err := s.Create(t.Context(), task)
+		require.NoError(t, err)
+	}
+	take := func(many int) (batch int) {
+		claims := make([]*write, many)
+		for i := range claims {
+			claims[i] = claiming(t, taskdb.Claim{Worker: "w", Max: 1, Can: 1, Others: []uint64{2}})
+		}
+		s.commit(claims)
+		for _, w := range claims {
+			require.NoError(t, w.Err)
+			require.Len(t, w.Do.tasks, 1)
+			batch += backend.LaneNumber(w.Do.tasks[0].Lane)
+		}
+		return batch
+	}
+	require.Zero(t, take(taskdb.BatchShare-1))
+	troubled(t, s, 10, "53200")
+	require.Equal(t, 2, take(taskdb.BatchShare+2), "the first and the ninth")
+	require.Zero(t, take(taskdb.BatchShare-2))
+	require.Equal(t, 1, take(1))
+}
+
+// A claim that seemed to come from a silent worker, and no longer when it was served a
+// moment later, is given its tasks: nobody else will be.
+func TestAClaimThatWasServedIsNotRefused(t *testing.T) {
+	database := postgrestest.Start(t).Database(t)
+	s := openAt(t, database)
+	_, err := s.Create(t.Context(), taskdbtest.New(1))
+	require.NoError(t, err)
+	// A clock that is a second later whenever it is looked at.
+	exec(t, s, "CREATE SEQUENCE seconds START 1000000000")
+	exec(t, s, "CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT to_timestamp(nextval('public.seconds')) $$")
+	exec(t, s, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$")
+	late := openAt(t, database)
+	for second := range 8 { // at one of them the silence lies between the two moments
+		exec(t, late, "DELETE FROM silences")
+		exec(t, late, fmt.Sprintf("INSERT INTO silences SELECT 'w', (nextval('seconds') + %d - 60) * 1000000", second))
+		tasks, err := late.Claim(t.Context(), taskdb.Claim{Worker: "w", Max: 1, WaitedMillis: time.Minute.Milliseconds()})
+		task, gerr := late.Get(t.Context(), taskdbtest.ID(1))
+		require.NoError(t, gerr)
+		require.Equal(t, task.State == taskdb.InProgress, len(tasks) == 1, "second %d: %v, %v", second, task.State, err)
+		if err == nil && len(tasks) == 1 {
+			require.NoError(t, late.Release(t.Context(), taskdb.Lease{ID: tasks[0].ID, Attempt: tasks[0].Attempt}))
+		}
+	}
+}
+
+// What the same batch deletes is not retried, and the batch needs no second attempt.
+func TestRetriesBesideADeletion(t *testing.T) {
+	s := openAt(t, postgrestest.Start(t).Database(t))
+	for n := 1; n <= 2; n++ {
+		_, err := s.Create(t.Context(), taskdbtest.New(n))
+		require.NoError(t, err)
+	}
+	exec(t, s, "UPDATE tasks SET state = 'failed'")
+	exec(t, s, "UPDATE counts SET failed = not_started, not_started = 0")
+	gone := backend.NewWrite(t.Context(), &op{id: taskdbtest.ID(1), remove: true})
+	retry := backend.NewWrite(t.Context(), &op{failed: &failed{limit: 10}})
+	_, err := s.attempt([]*write{gone, retry})
+	require.NoError(t, err)
+	require.Equal(t, 1, retry.Do.failed.retries.Retried)
+	require.EqualValues(t, 1, total(t, s))
 }

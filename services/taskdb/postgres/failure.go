@@ -69,8 +69,13 @@ func weatherOf(err error) weather {
 	return broken
 }
 
-// failure gives an error of the database its kind and its public sentence.
+// failure gives an error of the database its kind and its public sentence. Of a
+// doubt that is Unavailable, whatever it came from: all other kinds may be taken for
+// "nothing has happened".
 func failure(err error) error {
+	if isDoubt(err) {
+		return fault.Wrap(fault.Unavailable, "the task database did not say whether this was done", err).WithRetryAfter(time.Second)
+	}
 	if err == nil || errors.As(err, new(*fault.Error)) {
 		return err
 	}

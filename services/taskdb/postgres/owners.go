@@ -77,7 +77,7 @@ func (t *transaction) queueFailed(b *pgx.Batch) {
 }
 
 // retryFailed retries them, but for those that something else of the same batch
-// has retried.
+// has retried or removed.
 func (t *transaction) retryFailed() error {
 	for _, w := range t.failed {
 		f := w.Do.failed
@@ -86,7 +86,7 @@ func (t *transaction) retryFailed() error {
 			f.retries.Next = f.ids[f.limit-1]
 		}
 		for _, id := range f.ids {
-			if t.rows[id].task.State != taskdb.Failed {
+			if r := t.rows[id]; r.gone || r.task.State != taskdb.Failed {
 				continue
 			}
 			if _, err := t.change(id, taskdb.Retried); err != nil {

@@ -64,7 +64,6 @@ func (t *transaction) queueDue(b *pgx.Batch, r taskdb.Retention) {
 // other.
 func (t *transaction) purge() error {
 	for _, w := range t.purges {
-		w.Do.removed = nil
 		for len(t.due) > 0 && len(w.Do.removed) < taskdb.MaxPurge {
 			id := t.due[0]
 			t.due = t.due[1:]

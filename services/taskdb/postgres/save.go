@@ -148,12 +148,15 @@ func (r *rooms) add(n int, c *taskdb.Claim) {
 	r.asked = r.asked || c.WaitedMillis > 0
 }
 
-// queueRooms fills rooms by one statement.
+// queueRooms fills rooms by one statement. The one before it looks at the clock a
+// moment earlier: what is served has not been refused.
 func (t *transaction) queueRooms(b *pgx.Batch, statement string, r rooms, leaves *taskdb.Claim) {
 	if r.asked {
 		b.Queue(sqlRefused, t.clock, r.workers, r.claims, r.waited).Query(t.refused)
 	}
-	args := []any{t.clock, r.workers, r.claims, r.waited, len(r.claims), t.s.cfg.Lease.Microseconds(), t.s.lanes.Batch(len(r.claims))}
+	h := &handout{most: len(r.claims), share: t.s.lanes.Reserve(len(r.claims))}
+	t.handouts = append(t.handouts, h)
+	args := []any{t.clock, r.workers, r.claims, r.waited, h.most, t.s.cfg.Lease.Microseconds(), h.share}
 	if leaves != nil {
 		others := make([]int64, len(leaves.Others))
 		for i, can := range leaves.Others {
@@ -161,7 +164,22 @@ func (t *transaction) queueRooms(b *pgx.Batch, statement string, r rooms, leaves
 		}
 		args = append(args, int64(leaves.Can), others) //nolint:gosec // below 2^53
 	}
-	b.Queue(statement, args...).Query(t.claimed)
+	b.Queue(statement, args...).Query(func(rows pgx.Rows) error { return t.claimed(rows, h) })
+}
+
+// handout is what one statement hands out: at most so many tasks, with this share of
+// Batch, and what it was in the end.
+type handout struct{ most, share, interactive, batch int }
+
+// settle tells the lanes what was handed out instead of what was reserved for it:
+// nothing, unless the transaction was committed.
+func (t *transaction) settle(committed bool) {
+	for _, h := range t.handouts {
+		t.s.lanes.Release(h.most, h.share)
+		if committed {
+			t.s.lanes.Took(h.interactive, h.batch)
+		}
+	}
 }
 
 // refused reads which claims come from silent workers.
@@ -175,7 +193,7 @@ func (t *transaction) refused(rows pgx.Rows) error {
 }
 
 // claimed reads the tasks that were claimed, and for which claim.
-func (t *transaction) claimed(rows pgx.Rows) error {
+func (t *transaction) claimed(rows pgx.Rows, h *handout) error {
 	defer rows.Close()
 	for rows.Next() {
 		var n int32
@@ -184,7 +202,14 @@ func (t *transaction) claimed(rows pgx.Rows) error {
 		if err != nil {
 			return err
 		}
-		t.claims[n].Do.tasks = append(t.claims[n].Do.tasks, task)
+		w := t.claims[n]
+		w.Err = nil // it was refused a moment too early, see queueRooms
+		w.Do.tasks = append(w.Do.tasks, task)
+		if task.Lane == taskdb.Batch {
+			h.batch++
+		} else {
+			h.interactive++
+		}
 	}
 	return rows.Err()
 }
@@ -196,11 +221,6 @@ func (t *transaction) answerClaims() {
 			return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 		})
 		t.changed = append(t.changed, w.Do.tasks...)
-		batch := 0
-		for _, task := range w.Do.tasks {
-			batch += backend.LaneNumber(task.Lane)
-		}
-		t.s.lanes.Took(len(w.Do.tasks)-batch, batch)
 	}
 }
 

@@ -31,6 +31,7 @@ type transaction struct {
 	silent   []string // workers whose leases have run out
 	counts   map[taskdb.State]int64
 	changed  []taskdb.Task // what to publish
+	handouts []*handout    // one for each statement that claims
 }
 
 // row is a task that is locked.
@@ -43,14 +44,14 @@ type row struct {
 }
 
 // newTransaction sorts a batch, and leaves out those whose callers have left
-// before it began.
+// before it began. Nothing stays of an attempt before.
 func newTransaction(s *Store, conn *pgx.Conn, batch []*write) *transaction {
 	t := &transaction{
 		s: s, conn: conn, clock: s.clockArg(),
 		rows: map[string]*row{}, inserted: map[string]taskdb.Task{}, counts: map[taskdb.State]int64{},
 	}
 	for _, w := range batch {
-		w.Err = w.Ctx.Err()
+		w.Err, w.Do.answer = w.Ctx.Err(), answer{}
 		switch {
 		case w.Err != nil:
 		case w.Do.create != nil:

@@ -17,7 +17,7 @@ const (
 	againMost  = 250 * time.Millisecond
 )
 
-// op is one write. One of the first five says what it is; the others are its answer.
+// op is one write: one of the first six says what it is.
 type op struct {
 	create *taskdb.NewTask
 	rule   backend.Rule // of the task id
@@ -28,6 +28,11 @@ type op struct {
 	failed *failed
 	id     string
 
+	answer
+}
+
+// answer is what came of an op. Each attempt to carry it out begins with an empty one.
+type answer struct {
 	task    taskdb.Task
 	tasks   []taskdb.Task
 	removed []taskdb.Removed
@@ -114,7 +119,9 @@ func (s *Store) attempt(batch []*write) ([]taskdb.Task, error) {
 	}
 	defer conn.Release() // which closes a connection that is inside of a transaction
 	t := newTransaction(s, conn.Conn(), batch)
-	if err := t.run(ctx); err != nil {
+	err = t.run(ctx)
+	t.settle(err == nil)
+	if err != nil {
 		if conn.Conn().PgConn().TxStatus() == 'E' {
 			_, _ = conn.Exec(ctx, "ROLLBACK") // or else the connection is closed
 		}

@@ -117,7 +117,9 @@ func (s *session) repeated(n taskdb.NewTask) (taskdb.Task, error) {
 func (s *session) insert(t taskdb.Task) (bool, error) {
 	waits := t.State == taskdb.NotStarted
 	turn := int64(0)
-	if waits {
+	if waits && !t.NotBefore.IsZero() {
+		turn = backend.Unplaced
+	} else if waits {
 		var err error
 		if turn, err = s.turn(t); err != nil {
 			return false, err

@@ -102,10 +102,7 @@ func (s *session) saveTurns() error {
 // turn gives the turn of a task that is about to wait; see [taskdb.Leases].Claim.
 func (s *session) turn(t taskdb.Task) (int64, error) {
 	served, q := s.turns.served[backend.LaneNumber(t.Lane)], queue{t.Lane, t.Owner}
-	switch {
-	case !t.NotBefore.IsZero():
-		return backend.Unplaced, nil
-	case t.Owner == "":
+	if t.Owner == "" {
 		return served, nil
 	}
 	last, ok := s.turns.last[q]

@@ -24,6 +24,15 @@ func queueCases() map[string]func(*testing.T, *fixture) {
 			require.Equal(t, 2, inBatch(f.claim(16, 16)))
 			require.Equal(t, 36, inBatch(f.claim(64, 48)), "what one lane lacks the other gives")
 		},
+		"lanes/the share is the same however many are claimed": func(t *testing.T, f *fixture) {
+			f.queue(100, 20, func(n *taskdb.NewTask) { n.Lane = taskdb.Batch })
+			f.queue(200, 80, nil)
+			batch := 0
+			for range 8 {
+				batch += inBatch(f.claim(9, 9))
+			}
+			require.Equal(t, 8*9/taskdb.BatchShare, batch)
+		},
 		"lanes/batch alone is not held back": func(t *testing.T, f *fixture) {
 			f.queue(1, 5, func(n *taskdb.NewTask) { n.Lane = taskdb.Batch })
 			require.Equal(t, 3, inBatch(f.claim(3, 3)))
@@ -68,6 +77,21 @@ func queueCases() map[string]func(*testing.T, *fixture) {
 			f.claim(3, 3)
 			require.NoError(t, f.Release(t.Context(), taskdb.Lease{ID: ID(100), Attempt: 1}))
 			f.takes(100)
+		},
+		"owners/what is given back for later goes behind": func(t *testing.T, f *fixture) {
+			f.queue(100, 3, ownedBy("a"))
+			f.claim(3, 3)
+			f.queue(110, 1, ownedBy("a"))
+			for n := 102; n >= 100; n-- {
+				require.NoError(t, f.Release(t.Context(), taskdb.Lease{ID: ID(n), Attempt: 1, PauseMillis: 5}))
+			}
+			f.clock.Advance(5 * time.Millisecond)
+			f.queue(200, 2, ownedBy("b"))
+			f.takes(110, 200, 102, 201)
+			// Without a pause it keeps the turn that it has got so.
+			require.NoError(t, f.Release(t.Context(), taskdb.Lease{ID: ID(102), Attempt: 2}))
+			f.queue(120, 1, ownedBy("a"))
+			f.takes(102, 101, 100, 120)
 		},
 		"owners/a retry goes behind": func(t *testing.T, f *fixture) {
 			f.queue(100, 3, ownedBy("a"))
