@@ -23,7 +23,7 @@ type Config struct {
 	Retention       time.Duration `env:"RETENTION" help:"how long finished images are kept, with all that belongs to them, up to 87600h; 0s: for ever"`
 	RetentionFailed time.Duration `env:"RETENTION_FAILED" help:"how long failed and cancelled images are kept, up to 87600h; 0s: for ever"`
 	RecordTimeout   time.Duration `env:"RECORD_TIMEOUT" help:"how long recording a task may take, at most half of ORPHAN_AGE"`
-	Lease           time.Duration `env:"LEASE" help:"what workers are told of the length of a lease; taskdb's LEASE decides"`
+	Lease           time.Duration `env:"LEASE" help:"the most that workers are told of the length of a lease; taskdb's LEASE decides"`
 	MaxWaiting      int64         `env:"MAX_WAITING" help:"images that may wait to be worked, in all; one more upload is refused with 429 before it is read; 0: no bound"`
 
 	Replicas int `env:"STORAGE_REPLICAS" global:"true" help:"on how many storage nodes a blob is durable before it counts as stored, 1 to 10; 0: as the storage is set"`

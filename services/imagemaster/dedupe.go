@@ -1,7 +1,6 @@
 package imagemaster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,12 +21,20 @@ const (
 	engineSeen = 2 * MaxWait
 	// maxEngines bounds the engines that are remembered.
 	maxEngines = 64
+	// maxOwn bounds the tasks that are remembered since their twins could not be copied.
+	maxOwn = 1024
 	// spareAtOnce is how many tasks of one claim are looked at, and how many blobs of
 	// one result copied, at a time.
 	spareAtOnce = 4
+	// spareRounds is how often a call claims that finds nothing but twins, even if it does
+	// not want to wait.
+	spareRounds = 8
 	// A task whose twin is at work is given back for as long again as that has been, but
 	// within these bounds, so that a long job costs few looks and a short one little time.
 	twinPauseMin, twinPauseMax = 100 * time.Millisecond, 5 * time.Second
+	// doubtPause is for a task of which nobody knows whether it has ended: taskdb is in
+	// trouble.
+	doubtPause = time.Second
 )
 
 // deduper spares work that was done, or is being done, for a twin of a task; see
@@ -40,6 +47,32 @@ type deduper struct {
 
 	mu      sync.Mutex
 	engines map[string]time.Time // versions, and when a worker with one asked last
+
+	own ids // tasks that no twin's result could be given: they are worked themselves
+}
+
+// ids is a set of some of late. Its zero value is ready.
+type ids struct {
+	mu  sync.Mutex
+	set map[string]struct{}
+}
+
+func (s *ids) add(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.set == nil || len(s.set) >= maxOwn {
+		s.set = map[string]struct{}{}
+	}
+	s.set[id] = struct{}{}
+}
+
+// take removes an ID, and reports whether it was there.
+func (s *ids) take(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.set[id]
+	delete(s.set, id)
+	return ok
 }
 
 // The ways in which work is spared, by the label "how".
@@ -127,12 +160,15 @@ func (d *deduper) discard(ctx context.Context, made []taskdb.Rendition) {
 }
 
 // atUpload gives a new task the result of a twin, where one has ended. Without, and
-// where anything goes wrong, the task is worked like any other.
+// where anything goes wrong, the task is worked like any other: so that is given a part
+// of the time only which there is for recording the task.
 func (s *Service) atUpload(ctx context.Context, n *taskdb.NewTask) {
 	if !n.Dedupe || !n.NotBefore.IsZero() || n.DelayMillis != 0 {
 		return
 	}
 	l := taskdb.Likeness{Owner: n.Owner, SHA256: n.Original.SHA256, Size: n.Original.Size, Pipeline: n.Pipeline}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RecordTimeout/4)
+	defer cancel()
 	twins, err := s.dedupe.tasks.Twins(ctx, l)
 	if err == nil {
 		n.Result, err = s.dedupe.result(ctx, n.ID, 1, twins)
@@ -140,72 +176,4 @@ func (s *Service) atUpload(ctx context.Context, n *taskdb.NewTask) {
 	if err != nil {
 		s.deps.Log.Warn("look for a finished twin; the image is worked itself", "id", n.ID, "error", err)
 	}
-}
-
-// spare ends those of the claimed tasks that a twin's result serves, gives back those
-// whose twin is at work, and gives those that are to be worked.
-func (s *Service) spare(ctx context.Context, tasks []taskdb.Task) []taskdb.Task {
-	if !slices.ContainsFunc(tasks, func(t taskdb.Task) bool { return t.Dedupe }) {
-		return tasks
-	}
-	left := make([]bool, len(tasks))
-	var g errgroup.Group
-	g.SetLimit(spareAtOnce)
-	for i, t := range tasks {
-		if t.Dedupe {
-			g.Go(func() error { left[i] = s.spareOne(ctx, t); return nil })
-		} else {
-			left[i] = true
-		}
-	}
-	_ = g.Wait() // nothing fails
-	var work []taskdb.Task
-	for i, t := range tasks {
-		if left[i] {
-			work = append(work, t)
-		}
-	}
-	return work
-}
-
-// spareOne reports whether the task is to be worked.
-func (s *Service) spareOne(ctx context.Context, t taskdb.Task) bool {
-	twins, err := s.dedupe.tasks.Twins(ctx, taskdb.LikenessOf(t))
-	var r *taskdb.Result
-	if err == nil {
-		r, err = s.dedupe.result(ctx, t.ID, t.Attempt, twins)
-	}
-	switch {
-	case err != nil:
-		s.deps.Log.Warn("look for twins; the image is worked itself", "id", t.ID, "error", err)
-		return true
-	case r != nil:
-		err := s.deps.Records.Record(ctx, taskdb.Record{Finish: &taskdb.Finish{ID: t.ID, Result: *r}})[0]
-		switch {
-		case err == nil:
-			s.recent.ended(s.deps.Now(), t.ID, r.Renditions)
-			s.dedupe.count.WithLabelValues(atClaim).Inc()
-			return false
-		case fault.Is(err, fault.Conflict), fault.Is(err, fault.NotFound):
-			s.dedupe.discard(ctx, r.Renditions) // cancelled, or deleted, meanwhile
-			return false
-		}
-		// It may have ended or not: the worker, or the lease, finds out.
-		s.deps.Log.Warn("end the task with its twin's result; the image is worked itself", "id", t.ID, "error", err)
-		return true
-	}
-	before := func(a, b taskdb.Task) bool { return cmp.Or(a.Updated.Compare(b.Updated), cmp.Compare(a.ID, b.ID)) < 0 }
-	for _, twin := range twins {
-		if twin.State != taskdb.InProgress || !before(twin, t) {
-			continue
-		}
-		pause := min(max(t.Updated.Sub(twin.Updated), twinPauseMin), twinPauseMax)
-		err := s.deps.Tasks.Release(ctx, taskdb.Lease{ID: t.ID, Attempt: t.Attempt, PauseMillis: pause.Milliseconds()})
-		if err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.NotFound) {
-			s.deps.Log.Warn("give a task back whose twin is at work; the image is worked itself", "id", t.ID, "error", err)
-			return true
-		}
-		return false
-	}
-	return true
 }

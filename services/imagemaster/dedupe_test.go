@@ -14,6 +14,7 @@ import (
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
+	"imagemill/services/taskdb/taskdbtest"
 )
 
 const engineOne, engineTwo = "imaging//1", "imaging//2"
@@ -230,7 +231,7 @@ func TestACopyForNothingIsRemoved(t *testing.T) {
 	for _, tc := range []struct {
 		kind fault.Kind
 		left int
-	}{{fault.Overloaded, 0}, {fault.Unavailable, 2}} { // the latter may have been recorded
+	}{{fault.Unprocessable, 0}, {fault.Unavailable, 2}, {fault.Overloaded, 2}} { // those may have been recorded
 		w.tasks.create = func(context.Context, taskdb.NewTask) (taskdb.Task, error) {
 			return taskdb.Task{}, fault.New(tc.kind, "no")
 		}
@@ -239,6 +240,7 @@ func TestACopyForNothingIsRemoved(t *testing.T) {
 		_, err := w.NewImage(t.Context(), u)
 		require.True(t, fault.Is(err, tc.kind), "%v", err)
 		require.Equal(t, before+tc.left, blobs(), tc.kind)
+		before += tc.left
 	}
 }
 
@@ -293,4 +295,145 @@ func TestAHalfCopiedResultIsRemoved(t *testing.T) {
 	require.NoError(t, w.blobs.Store.Delete(t.Context(), imagemaster.RenditionRef(first.ID, 1, "small")))
 	require.Empty(t, w.twin(t, "original").State)
 	require.Equal(t, before[:1], finished())
+}
+
+// recording is a Recorder made of a function.
+type recording func(context.Context, ...taskdb.Record) []error
+
+func (f recording) Record(ctx context.Context, all ...taskdb.Record) []error { return f(ctx, all...) }
+
+// Whether or not taskdb carried out what it did not answer, the task is not handed
+// out, its result stays while it is needed, and goes when it is not.
+func TestATaskThatMayHaveEndedIsNotHandedOut(t *testing.T) {
+	for name, carriedOut := range map[string]bool{"it has ended": true, "it has not": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newOldWorld(t)
+			var doubt bool
+			records := taskdb.RecorderOf(w.tasks)
+			deps := testDeps(w.tasks, w.blobs, w.bus)
+			deps.Now = w.clock.Now
+			deps.Records = recording(func(ctx context.Context, all ...taskdb.Record) []error {
+				if !doubt {
+					return records.Record(ctx, all...)
+				}
+				if carriedOut {
+					require.Equal(t, []error{nil}, records.Record(ctx, all...))
+				}
+				return []error{fault.New(fault.Unavailable, "the task database does not answer in time")}
+			})
+			w.Service = newService(t, testConfig(), deps)
+			w.twin(t, "original")
+			second := w.twin(t, "original").ID
+			w.finishBy(t, w.ask(t, engineOne, 1)[0], engineOne, "made")
+			doubt = true
+			require.Empty(t, w.ask(t, engineOne, 8))
+			ref := imagemaster.RenditionRef(second, 1, "default")
+			require.True(t, w.has(t, ref))
+			w.sweepTwice(t)
+			require.Equal(t, carriedOut, w.has(t, ref))
+			if carriedOut {
+				w.requireContent(t, second, "made")
+				return
+			}
+			task, err := w.tasks.Get(t.Context(), second)
+			require.NoError(t, err)
+			require.Equal(t, taskdb.NotStarted, task.State)
+			require.Zero(t, task.Tries)
+			require.False(t, task.NotBefore.IsZero(), "not again at once")
+		})
+	}
+}
+
+// hang lets every reading of a result hang until its caller leaves.
+func (w *world) hang() {
+	w.blobs.get = func(ctx context.Context, ref storage.Ref, span storage.Span) (storage.Object, error) {
+		if ref.State != storage.Finished {
+			return w.blobs.Store.Get(ctx, ref, span)
+		}
+		<-ctx.Done()
+		return storage.Object{}, ctx.Err()
+	}
+}
+
+// A storage that hangs costs nobody a lease: neither those that were claimed beside the
+// twin, nor in the end the twin, which is worked itself.
+func TestNoLeaseRunsOutWhileATwinIsCopied(t *testing.T) {
+	w := newWorld(t, func(c *imagemaster.Config) { c.Lease = 200 * time.Millisecond })
+	w.twin(t, "original")
+	twin := w.twin(t, "original").ID
+	w.finishBy(t, w.ask(t, engineOne, 1)[0], engineOne, "made")
+	plain := w.take(t)
+	w.hang()
+	first := w.ask(t, engineOne, 8)
+	require.Len(t, first, 1)
+	require.Equal(t, plain, first[0].ID, "at once")
+	var second []imagemaster.Work
+	require.Eventually(t, func() bool {
+		second = w.ask(t, engineOne, 8)
+		return len(second) > 0
+	}, patience, tick)
+	require.Len(t, second, 1)
+	require.Equal(t, twin, second[0].ID)
+	for _, work := range append(first, second...) {
+		require.Positive(t, work.LeaseMillis)
+		require.Less(t, work.LeaseMillis, int64(200), "what is left of it")
+		require.NoError(t, w.WorkProgress(t.Context(), imagemaster.ProgressReport{ID: work.ID, Attempt: work.Attempt}))
+		task, err := w.tasks.Get(t.Context(), work.ID)
+		require.NoError(t, err)
+		require.Zero(t, task.Tries)
+	}
+}
+
+// One owner has many twins of an image that is at work: more than can be looked at
+// before the first of them come back. Another owner's image is handed out all the same.
+func TestTwinsThatWaitKeepNobodyWaiting(t *testing.T) {
+	w := newWorld(t, nil)
+	clock := taskdbtest.NewClock()
+	w.tasks.Store = taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: w.bus, Now: clock.Now})
+	for range 100 {
+		w.twin(t, "original", func(u *imagemaster.Upload) { u.Owner = "a" })
+	}
+	busy := w.ask(t, engineOne, 1)[0]
+	claims := 0
+	w.tasks.claim = func(ctx context.Context, c taskdb.Claim) ([]taskdb.Task, error) {
+		claims++
+		clock.Advance(100 * time.Millisecond)
+		require.NoError(t, w.WorkProgress(ctx, imagemaster.ProgressReport{ID: busy.ID, Attempt: busy.Attempt}))
+		return w.tasks.Store.Claim(ctx, c)
+	}
+	for claims < 150 {
+		before := claims
+		require.Empty(t, w.ask(t, engineOne, 1))
+		require.LessOrEqual(t, claims-before, 8, "it does not look for ever")
+	}
+	u := upload("another")
+	u.Owner = "b"
+	acc, err := w.NewImage(t.Context(), u)
+	require.NoError(t, err)
+	claims = 0
+	work := w.ask(t, engineOne, 1)
+	require.Len(t, work, 1)
+	require.Equal(t, acc.ID, work[0].ID)
+	require.LessOrEqual(t, claims, 2, "it is handed out second")
+}
+
+func TestAnUploadWhoseTwinHangsIsWorked(t *testing.T) {
+	w := newWorld(t, func(c *imagemaster.Config) { c.RecordTimeout = time.Second })
+	w.twin(t, "original")
+	w.finishBy(t, w.ask(t, engineOne, 1)[0], engineOne, "made")
+	w.hang()
+	require.Empty(t, w.twin(t, "original").State)
+}
+
+// A master that is set for longer leases than taskdb gives goes by taskdb's.
+func TestWorkersAreToldOfTheLeaseThatTheyHave(t *testing.T) {
+	w := newWorld(t, nil)
+	cfg := taskdb.DefaultConfig()
+	cfg.Lease = time.Second
+	w.tasks.Store = taskdb.NewMemory(cfg, taskdb.MemoryDeps{})
+	w.take(t)
+	work := w.ask(t, engineOne, 1)
+	require.Len(t, work, 1)
+	require.Positive(t, work[0].LeaseMillis)
+	require.LessOrEqual(t, work[0].LeaseMillis, int64(1000))
 }

@@ -70,8 +70,11 @@ func (s *Service) NewImage(ctx context.Context, u Upload) (Accepted, error) {
 			s.discardAll(ctx, ref, n.Result)
 			return Accepted{ID: first}, nil
 		}
-		// Where the task may have been recorded, the blob must stay: the sweeper decides.
-		if k := fault.KindOf(err); k == fault.Invalid || k == fault.Conflict || k == fault.Overloaded || k == fault.StorageFull || k == fault.Unprocessable {
+		// Any other refusal may be that of a repeat, which the transport makes when a
+		// connection breaks: the first sending may have recorded the task, before the
+		// queue or the disk was full, or by a taskdb of another version. Then the blob
+		// must stay: the sweeper decides. But a key that another task has is not ours.
+		if fault.Is(err, fault.Unprocessable) {
 			s.discardAll(ctx, ref, n.Result)
 		}
 		return Accepted{}, fmt.Errorf("record task %s: %w", id, err)

@@ -2,6 +2,7 @@ package imagemaster
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"imagemill/internal/fault"
@@ -61,13 +62,51 @@ func (s *Service) judge(ctx context.Context, last *reading, ref storage.Ref, old
 // longWithoutTask notes an old blob without a task, and reports whether this
 // process has seen it so for long enough.
 func (s *Service) longWithoutTask(ref storage.Ref, before map[string]time.Time) bool {
-	key, now := string(ref.State)+"/"+ref.Key, s.deps.Now()
+	key, now := suspect(ref), s.deps.Now()
 	since, seen := before[key]
 	if !seen {
 		since = now
 	}
 	s.suspects[key] = since
 	return seen && now.Sub(since) >= s.settle()
+}
+
+// suspect is the name of a blob among the suspects.
+func suspect(ref storage.Ref) string { return string(ref.State) + "/" + ref.Key }
+
+// maxFailing is after how many failures in a row a sweep gives up: the other side is
+// away, and would fail for all that is left.
+const maxFailing = 16
+
+// failing counts what a sweep could not look at, or not delete.
+type failing struct {
+	first    error
+	all, row int
+	id       string // of the task at the last one
+}
+
+// note counts an outcome; one task that fails all its renditions counts once in a row.
+func (f *failing) note(id string, err error) {
+	switch {
+	case err == nil:
+		f.row, f.id = 0, ""
+		return
+	case f.all == 0:
+		f.first = err
+	}
+	f.all++
+	if id == "" || id != f.id {
+		f.row, f.id = f.row+1, id
+	}
+}
+
+func (f *failing) away() bool { return f.row >= maxFailing }
+
+func (f *failing) err() error {
+	if f.all == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d blobs failed, the first one so: %w", f.all, f.first)
 }
 
 // settle is for how long a blob must have been seen without a task: by then the

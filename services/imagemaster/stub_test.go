@@ -62,7 +62,7 @@ func (s *tasks) Get(ctx context.Context, id string) (taskdb.Task, error) {
 	return s.Store.Get(ctx, id)
 }
 
-// blobs is a store whose Put a test writes itself, whose blobs are age older
+// blobs is a store whose Put and Get a test writes itself, whose blobs are age older
 // than they are, and whose machine's clock is off.
 type blobs struct {
 	storage.Store
@@ -71,7 +71,16 @@ type blobs struct {
 	list     error
 	hold     func(context.Context) // before a list is answered
 	delete   error
+	refuse   func(storage.Ref) error // to delete this one
 	put      func(context.Context, storage.Ref, io.Reader, storage.PutOptions) (storage.Info, error)
+	get      func(context.Context, storage.Ref, storage.Span) (storage.Object, error)
+}
+
+func (b *blobs) Get(ctx context.Context, ref storage.Ref, span storage.Span) (storage.Object, error) {
+	if b.get != nil {
+		return b.get(ctx, ref, span)
+	}
+	return b.Store.Get(ctx, ref, span)
 }
 
 func (b *blobs) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt storage.PutOptions) (storage.Info, error) {
@@ -84,6 +93,9 @@ func (b *blobs) Put(ctx context.Context, ref storage.Ref, r io.Reader, opt stora
 func (b *blobs) Delete(ctx context.Context, ref storage.Ref) error {
 	if b.delete != nil {
 		return b.delete
+	}
+	if b.refuse != nil && b.refuse(ref) != nil {
+		return b.refuse(ref)
 	}
 	return b.Store.Delete(ctx, ref)
 }

@@ -2,6 +2,7 @@ package imagemaster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -50,10 +51,13 @@ func (s *Service) sweep(ctx context.Context) error {
 			return nil
 		case now := <-ticks:
 			since := now.Add(-s.cfg.SweepWindow)
-			if w.due(now, s.settle()) {
+			whole := w.due(now, s.settle())
+			if whole {
 				since = time.Time{}
 			}
-			if n, err := s.SweepOrphans(ctx, since); err != nil && ctx.Err() == nil {
+			n, err := s.SweepOrphans(ctx, since)
+			w.failed = w.failed || whole && err != nil
+			if err != nil && ctx.Err() == nil {
 				s.deps.Log.Warn("sweep orphans", "removed", n, "error", err)
 			} else if n > 0 {
 				s.deps.Log.Info("swept orphans", "removed", n)
@@ -149,18 +153,17 @@ func (s *Service) SweepOrphans(ctx context.Context, since time.Time) (int, error
 
 func (s *Service) sweepBoth(ctx context.Context, since time.Time, before map[string]time.Time) (int, error) {
 	n, err := s.sweepState(ctx, storage.InProgress, since, before)
-	if err != nil {
-		return n, err
-	}
-	m, err := s.sweepState(ctx, storage.Finished, since, before)
-	return n + m, err
+	m, merr := s.sweepState(ctx, storage.Finished, since, before)
+	return n + m, errors.Join(err, merr)
 }
 
 // sweepState walks one state's blobs and deletes the orphans. The walk begins
 // by this machine's clock, though IDs come from others'; what a clock that is
-// off lets it miss, the daily walk over everything finds.
+// off lets it miss, the daily walk over everything finds. One blob of which nothing
+// can be known hides none of those behind it.
 func (s *Service) sweepState(ctx context.Context, state storage.State, since time.Time, before map[string]time.Time) (removed int, err error) {
 	after := keyFrom(since)
+	var f failing
 	for {
 		page, err := s.deps.Blobs.List(ctx, state, after, sweepPage)
 		if err != nil {
@@ -170,23 +173,38 @@ func (s *Service) sweepState(ctx context.Context, state storage.State, since tim
 		for _, info := range page.Blobs {
 			// Of a storage that does not say its time, nothing is old.
 			old := !page.Now.IsZero() && page.Now.Sub(info.Modified) >= s.cfg.OrphanAge
-			ref := storage.Ref{State: state, Key: info.Key}
-			v, err := s.judge(ctx, &last, ref, old)
-			if err != nil {
+			gone, err := s.sweepBlob(ctx, &last, storage.Ref{State: state, Key: info.Key}, old, before)
+			if f.note(last.id, err); f.away() {
+				return removed, f.err()
+			}
+			if err := ctx.Err(); err != nil {
 				return removed, err
 			}
-			if v == kept || v == unclaimed && !(old && s.longWithoutTask(ref, before)) {
-				continue
+			if gone {
+				removed++
+				s.deps.Log.Info("orphan removed", "state", state, "key", info.Key)
 			}
-			if err := s.deps.Blobs.Delete(ctx, ref); err != nil {
-				return removed, fmt.Errorf("delete orphan %s: %w", info.Key, err)
-			}
-			removed++
-			s.deps.Log.Info("orphan removed", "state", state, "key", info.Key)
 		}
 		if page.Next == "" {
-			return removed, nil
+			return removed, f.err()
 		}
 		after = page.Next
 	}
+}
+
+// sweepBlob deletes a blob if it is an orphan.
+func (s *Service) sweepBlob(ctx context.Context, last *reading, ref storage.Ref, old bool, before map[string]time.Time) (gone bool, err error) {
+	v, err := s.judge(ctx, last, ref, old)
+	if err != nil {
+		return false, err
+	}
+	orphan := v == beaten || v == unclaimed && old && s.longWithoutTask(ref, before)
+	if orphan {
+		if err := s.deps.Blobs.Delete(ctx, ref); err != nil {
+			return false, fmt.Errorf("delete orphan %s: %w", ref.Key, err)
+		}
+		delete(s.suspects, suspect(ref))
+	}
+	delete(before, suspect(ref)) // it was come to
+	return orphan, nil
 }

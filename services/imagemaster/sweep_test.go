@@ -2,6 +2,7 @@ package imagemaster_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -244,4 +245,58 @@ func TestASweepHoldsNothingElseUp(t *testing.T) {
 		receive(t, looks)
 		receive(t, purged)
 	}
+}
+
+// What cannot be read, or not be removed, hides none of the orphans behind it, however
+// often it is met.
+func TestOneBadBlobHidesNoOrphan(t *testing.T) {
+	w := newOldWorld(t)
+	bad := w.take(t)
+	for n := range 26 {
+		w.store(t, imagemaster.RenditionRef(bad, 1, string(rune('a'+n))))
+	}
+	stuck := w.store(t, imagemaster.OriginalRef(newID()))
+	orphans := []storage.Ref{w.store(t, imagemaster.OriginalRef(newID())), w.store(t, imagemaster.RenditionRef(newID(), 1, "a"))}
+	decode, busy := errors.New("decode result"), errors.New("the file is in use")
+	w.tasks.get = func(ctx context.Context, id string) (taskdb.Task, error) {
+		if id == bad {
+			return taskdb.Task{}, decode
+		}
+		return w.tasks.Store.Get(ctx, id)
+	}
+	w.blobs.refuse = func(ref storage.Ref) error {
+		if ref == stuck {
+			return busy
+		}
+		return nil
+	}
+	_, err := w.SweepOrphans(t.Context(), time.Time{})
+	require.ErrorIs(t, err, decode)
+	w.clock.Advance(time.Minute)
+	n, err := w.SweepOrphans(t.Context(), time.Time{})
+	require.ErrorIs(t, err, decode)
+	require.Equal(t, len(orphans), n)
+	for _, ref := range orphans {
+		require.False(t, w.has(t, ref))
+	}
+	w.tasks.get, w.blobs.refuse = nil, nil
+	n, err = w.SweepOrphans(t.Context(), time.Time{})
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "the one that could not be removed")
+}
+
+// A taskdb that is away is not asked about all there is.
+func TestASweepGivesUpWhenTheOtherSideIsAway(t *testing.T) {
+	w := newOldWorld(t)
+	for range 100 {
+		w.store(t, imagemaster.OriginalRef(newID()))
+	}
+	asked := 0
+	w.tasks.get = func(context.Context, string) (taskdb.Task, error) {
+		asked++
+		return taskdb.Task{}, fault.New(fault.Unavailable, "away")
+	}
+	_, err := w.SweepOrphans(t.Context(), time.Time{})
+	require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+	require.Less(t, asked, 50)
 }

@@ -222,3 +222,20 @@ func TestWholeSweepsComeInRows(t *testing.T) {
 		require.Equal(t, step.whole, w.due(now, time.Minute), step)
 	}
 }
+
+func TestWholeSweepsThatFailedComeAgainSoon(t *testing.T) {
+	var w wholeSweeps
+	now := time.Now()
+	for _, step := range []struct {
+		after         time.Duration
+		whole, failed bool
+	}{
+		{0, true, true}, {time.Minute, true, false}, {time.Minute, false, false},
+		{time.Hour, true, false}, {time.Minute, true, true}, {2 * time.Hour, true, false}, {time.Minute, true, false},
+		{time.Hour, false, false}, {24 * time.Hour, true, false},
+	} {
+		now = now.Add(step.after)
+		require.Equal(t, step.whole, w.due(now, time.Minute), step)
+		w.failed = w.failed || step.failed
+	}
+}

@@ -34,9 +34,10 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 	deadline := time.NewTimer(bounded(r.Wait))
 	defer deadline.Stop()
 	polled := false
-	for {
+	for round := 1; ; round++ {
 		w := s.wakes.queueUp(claim)
-		claim.WaitedMillis = time.Since(asked).Milliseconds()
+		claimed := time.Now() // at the earliest
+		claim.WaitedMillis = claimed.Sub(asked).Milliseconds()
 		tasks, err := s.claim(ctx, claim, polled)
 		if err != nil {
 			w.stop()
@@ -56,10 +57,12 @@ func (s *Service) GetWork(ctx context.Context, r WorkRequest) ([]Work, error) {
 			if len(tasks) == r.Max {
 				s.wakes.next() // there may be more than this caller could take
 			}
-			if tasks = s.spare(ctx, tasks); len(tasks) == 0 && ctx.Err() == nil {
+			held := s.leaseOf(tasks[0], claimed)
+			tasks = s.spare(ctx, tasks, held)
+			if len(tasks) == 0 && ctx.Err() == nil && (round < spareRounds || time.Since(asked) < bounded(r.Wait)) {
 				continue // all of them had twins: there may be others
 			}
-			return s.handOver(ctx, tasks)
+			return s.handOver(ctx, tasks, held)
 		}
 		again := r.Wait > 0
 		if again {
@@ -89,9 +92,31 @@ func (s *Service) claim(ctx context.Context, c taskdb.Claim, polled bool) ([]tas
 	return tasks, err
 }
 
+// lease is that of tasks which were claimed together.
+type lease struct {
+	since  time.Time // by this machine's clock, or a little before
+	length time.Duration
+}
+
+// leaseOf gives the lease of a task just claimed: as long as taskdb says, though no
+// longer than workers are to be told.
+func (s *Service) leaseOf(t taskdb.Task, claimed time.Time) lease {
+	l := lease{claimed, s.cfg.Lease}
+	if given := t.LeaseUntil.Sub(t.Updated); given > 0 {
+		l.length = min(l.length, given)
+	}
+	return l
+}
+
+// part is when the n-th part of the lease is over.
+func (l lease) part(n time.Duration) time.Time { return l.since.Add(l.length / n) }
+
+// left is what is left of the lease, but enough for a renewal that comes at once.
+func (l lease) left() time.Duration { return max(l.length-time.Since(l.since), l.length/4) }
+
 // handOver turns tasks into work, unless the caller has gone: then they are
 // released at once, rather than waited for until their leases run out.
-func (s *Service) handOver(ctx context.Context, tasks []taskdb.Task) ([]Work, error) {
+func (s *Service) handOver(ctx context.Context, tasks []taskdb.Task, held lease) ([]Work, error) {
 	if err := ctx.Err(); err != nil {
 		s.release(ctx, tasks)
 		return nil, err
@@ -100,7 +125,7 @@ func (s *Service) handOver(ctx context.Context, tasks []taskdb.Task) ([]Work, er
 	for i, t := range tasks {
 		work[i] = Work{
 			ID: t.ID, Attempt: t.Attempt, Pipeline: t.Pipeline, Original: t.Original,
-			LeaseMillis: s.cfg.Lease.Milliseconds(),
+			LeaseMillis: held.left().Milliseconds(),
 		}
 	}
 	return work, nil

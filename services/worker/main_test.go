@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"imagemill/internal/events"
+	"imagemill/internal/fault"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
@@ -123,20 +125,38 @@ func (m *masterStub) failures() []imagemaster.FailedWork {
 // mill is a worker with a real master over memory behind it.
 type mill struct {
 	*Service
-	master *masterStub
-	tasks  *taskdb.Memory
-	blobs  *storage.Mem
+	master  *masterStub
+	tasks   *taskdb.Memory
+	records *records
+	blobs   *storage.Mem
+}
+
+// records is a Recorder that carries out the end of one task, and does not say so.
+type records struct {
+	taskdb.Recorder
+	mute atomic.Value // the ID
+}
+
+func (r *records) Record(ctx context.Context, all ...taskdb.Record) []error {
+	outcomes := r.Recorder.Record(ctx, all...)
+	for i, rec := range all {
+		if rec.Finish != nil && rec.Finish.ID == r.mute.Load() {
+			outcomes[i] = fault.New(fault.Unavailable, "the task database does not answer in time")
+		}
+	}
+	return outcomes
 }
 
 func newMill(t *testing.T, eng engine.Engine, change func(*Config)) *mill {
 	t.Helper()
 	log, bus := slog.New(slog.NewTextHandler(io.Discard, nil)), events.NewMemory()
 	m := &mill{blobs: storage.NewMem(), tasks: taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: bus})}
+	m.records = &records{Recorder: taskdb.RecorderOf(m.tasks)}
 	mcfg := imagemaster.DefaultConfig()
 	mcfg.Poll, mcfg.Lease, mcfg.SweepEvery = 10*time.Millisecond, 30*time.Millisecond, 0
 	mcfg.Serve.Listen = "127.0.0.1:0"
 	master, err := imagemaster.New(mcfg, imagemaster.Deps{
-		Log: log, Instance: "m-1", Tasks: m.tasks, Blobs: m.blobs, Events: bus,
+		Log: log, Instance: "m-1", Tasks: m.tasks, Records: m.records, Blobs: m.blobs, Events: bus,
 	})
 	require.NoError(t, err)
 	running(t, master.Run)
