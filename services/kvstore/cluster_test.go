@@ -265,7 +265,7 @@ func TestClusterAddressesChange(t *testing.T) {
 	for i := range f.size {
 		f.ports[i] = [3]int{f.freePort(), f.freePort(), f.freePort()}
 		for _, p := range f.ports[i] {
-			f.wall.owner[fmt.Sprint(p)] = nodeName(i)
+			f.wall.owns(nodeName(i), p)
 		}
 	}
 	for i := range f.size {

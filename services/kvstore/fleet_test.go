@@ -80,7 +80,7 @@ func newFleet(t testing.TB, size int, tune func(i int, c *Config)) *fleet {
 	for i := range size {
 		f.ports = append(f.ports, [3]int{f.freePort(), f.freePort(), f.freePort()})
 		for _, p := range f.ports[i] {
-			f.wall.owner[fmt.Sprint(p)] = nodeName(i)
+			f.wall.owns(nodeName(i), p)
 		}
 	}
 	t.Cleanup(func() {

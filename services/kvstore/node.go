@@ -90,7 +90,28 @@ func (n *node) run(ctx context.Context) error {
 	}
 	err = n.takePart(ctx, r, leading)
 	n.lead.set(false)
-	return errors.Join(err, r.Shutdown().Error(), transport.Close(), st.close())
+	return errors.Join(err, n.ended(r.Shutdown(), shutdownTime), transport.Close(), st.close())
+}
+
+// shutdownTime is what Raft may take to end, which it does at once as a rule.
+const shutdownTime = 5 * time.Second
+
+// ended waits for Raft's goroutines. Of a leader that loses its place at that moment
+// one may wait for ever to hand over an AppendEntries that nobody takes any more
+// (netPipeline.AppendEntries of hashicorp/raft 1.7.3): the others have ended by then,
+// nothing is written any more, and the process is about to end.
+func (n *node) ended(raft interface{ Error() error }, most time.Duration) error {
+	done := make(chan error, 1)
+	go func() { done <- raft.Error() }()
+	late := time.NewTimer(most)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		n.log.Warn("raft has not ended all that it does; it is not waited for any longer", "waited", most)
+		return nil
+	}
 }
 
 // patience gives a context that outlives the node's by the time that an orderly

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -41,6 +42,9 @@ func (w *wall) split(groups ...[]string) {
 		}
 	})
 }
+
+// owns says whose a port is.
+func (w *wall) owns(node string, port int) { w.change(func() { w.owner[strconv.Itoa(port)] = node }) }
 
 func (w *wall) heal() { w.change(func() { clear(w.cut) }) }
 
