@@ -35,10 +35,11 @@ func (s *Service) Routes(e *echo.Echo) {
 }
 
 // withKey lets in who sends one of the API keys: as a bearer token, as
-// X-API-Key, or, for links and <img>, as the query parameter key.
+// X-API-Key, or, for links and <img>, as the query parameter key. Where no keys are
+// set, browsers are refused that were sent by a page of somebody else's.
 func (s *Service) withKey(next echo.HandlerFunc) echo.HandlerFunc {
 	if len(s.cfg.APIKeys) == 0 {
-		return next
+		return ownPages(next)
 	}
 	return func(c echo.Context) error {
 		sent := c.Request().Header.Get("X-API-Key")
@@ -56,6 +57,19 @@ func (s *Service) withKey(next echo.HandlerFunc) echo.HandlerFunc {
 			return fault.New(fault.Unauthenticated, "the API key is missing or wrong: send it as Authorization: Bearer …, or as X-API-Key")
 		}
 		c.Set(ownerKey, ownerOf(sent))
+		return next(c)
+	}
+}
+
+// ownPages refuses changes that a browser asks for on behalf of a page of another
+// origin. A listener that asks for no key is for this machine, and so are its
+// browsers, whatever page they show.
+func ownPages(next echo.HandlerFunc) echo.HandlerFunc {
+	protection := http.NewCrossOriginProtection()
+	return func(c echo.Context) error {
+		if err := protection.Check(c.Request()); err != nil {
+			return fault.Wrap(fault.Forbidden, "a page of another origin asked for this; set API keys to let such pages in", err)
+		}
 		return next(c)
 	}
 }

@@ -176,6 +176,27 @@ func TestWrongMethodsAndRoutes(t *testing.T) {
 
 const key = "9f8b27c1d4a6e035"
 
+// Without keys a page that a user happens to look at could fill the disk, or
+// delete: a browser says whose page it is, other clients say nothing.
+func TestForeignPagesChangeNothing(t *testing.T) {
+	upload := func(s *suite, header ...string) answer {
+		return s.do(http.MethodPost, "/newImage", strings.NewReader(string(testPNG(t))), append(header, "Content-Type", "image/png")...)
+	}
+	s := start(t)
+	id := s.master.add(imagemaster.StateFinished, []byte("result"))
+	for _, foreign := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "http://evil.example"}} {
+		upload(s, foreign...).problem(t, 403)
+		s.do(http.MethodDelete, "/v1/images/"+id, nil, foreign...).problem(t, 403)
+		assert.Equal(t, http.StatusOK, s.get("/image/get?id="+id, foreign...).StatusCode, "an <img> is no change")
+	}
+	s.nothing()
+	for _, own := range [][]string{{}, {"Sec-Fetch-Site", "same-origin", "Origin", "https://proxy.example"}, {"Origin", s.URL}} {
+		assert.Equal(t, http.StatusAccepted, upload(s, own...).StatusCode)
+	}
+	s = start(t, func(c *Config) { c.APIKeys = []string{key} })
+	assert.Equal(t, http.StatusAccepted, upload(s, "Sec-Fetch-Site", "cross-site", "X-API-Key", key).StatusCode, "who has a key may ask from anywhere")
+}
+
 func TestKeysAreTakenInThreeWays(t *testing.T) {
 	s := start(t, func(c *Config) { c.APIKeys = []string{"another-key-of-16", key} })
 	id := s.master.add(imagemaster.StateFinished, []byte("result"))
