@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Writes deploy/.env with secrets made for this machine, among them a key that
-# users must send. It never overwrites one. The stack needs no .env on loopback:
-# without one, it makes its inner secrets itself.
+# Writes deploy/.env with a key, made for this machine, that users must send. It
+# never overwrites one. The stack needs no .env on loopback. Its inner secrets it
+# makes itself, at its first start, and keeps; so a stack that runs goes on with
+# them, and the next "up -d" changes the frontend alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 umask 077
@@ -10,8 +11,6 @@ new=$(mktemp .env.XXXXXX)
 trap 'rm -f "$new"' EXIT
 cat >"$new" <<END
 # Settings of deploy/compose.yaml; docs/operations.md names them all.
-IMAGEMILL_CLUSTER_TOKEN=$(secret)
-IMAGEMILL_NATS_TOKEN=$(secret)
 # What users send as X-API-Key; comma-separated.
 IMAGEMILL_FRONTEND_API_KEYS=$(secret)
 # 127.0.0.1 is for this machine only, which is right behind a reverse proxy.

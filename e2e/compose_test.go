@@ -196,13 +196,6 @@ func publishedPorts(c *e2e.Compose) (ports []string) {
 // closedInside asks NATS, and calls every route of every internal service without the cluster
 // token and with a wrong one.
 func closedInside(t *testing.T, c *e2e.Compose) {
-	routes := map[string][]string{
-		"imagemaster": {"POST /newImage", "GET /isReady?id=x", "GET /get?id=x", "GET /getWork?worker=x", "POST /workFinished", "POST /workFinished/all", "POST /workFailed", "POST /workProgress", "GET /metrics", "GET /config", "GET /services", "GET /debug/pprof/"},
-		"worker":      {"GET /metrics", "GET /config", "GET /services", "GET /debug/pprof/"},
-		"storage":     {"GET /blobs/finished", "GET /blobs/inProgress/x", "PUT /blobs/inProgress/x", "DELETE /blobs/inProgress/x", "HEAD /blobs/finished/x", "GET /metrics", "GET /config", "GET /services"},
-		"taskdb":      {"POST /tasks", "POST /records", "GET /tasks/x", "GET /tasks?state=finished", "POST /claims", "GET /stats", "GET /notStarted", "GET /inProgress", "GET /finished", "GET /metrics", "GET /config", "GET /services"},
-		"kvstore":     {"GET /v1/kv/services/?recurse", "PUT /v1/kv/x", "DELETE /v1/kv/services/?recurse", "PUT /v1/session/create", "GET /v1/session/list", "PUT /v1/txn", "GET /v1/status/leader", "GET /v1/status/peers", "GET /v1/agent/self", "GET /metrics", "GET /config"},
-	}
 	for _, k := range c.Containers("nats") {
 		for _, token := range []string{"", "wrong"} {
 			conn, err := nats.Connect("nats://"+net.JoinHostPort(k.Address(), "4222"), nats.Token(token), nats.Timeout(10*time.Second))
@@ -214,12 +207,16 @@ func closedInside(t *testing.T, c *e2e.Compose) {
 	}
 	hc := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
 	defer hc.CloseIdleConnections()
-	for service, calls := range routes {
+	for service, calls := range insideRoutes {
 		for _, k := range c.Containers(service) {
-			for _, call := range calls {
+			base := k.Base()
+			if service == "frontend" {
+				base = "http://" + net.JoinHostPort(k.Address(), "8090") // its listener for operators
+			}
+			for _, call := range slices.Concat(calls, []string{"GET /metrics", "GET /config", "GET /services", "GET /debug/pprof/"}) {
 				for name, token := range map[string]string{"": "", "Authorization": "Bearer wrong", "X-Consul-Token": "wrong"} {
 					method, path, _ := strings.Cut(call, " ")
-					req, err := http.NewRequestWithContext(t.Context(), method, k.Base()+path, http.NoBody)
+					req, err := http.NewRequestWithContext(t.Context(), method, base+path, http.NoBody)
 					require.NoError(t, err)
 					if name != "" {
 						req.Header.Set(name, token)

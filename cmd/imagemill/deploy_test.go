@@ -25,6 +25,14 @@ func TestComposeNamesRealSettings(t *testing.T) {
 	}
 }
 
+// TestComposeBuildsTheImageOnce holds the file to one build for the one image.
+func TestComposeBuildsTheImageOnce(t *testing.T) {
+	file, err := os.ReadFile("../../deploy/compose.yaml")
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^  secrets:\n    <<: \*service\n    build:$`, string(file))
+	require.Len(t, regexp.MustCompile(`(?m)^ +build:`).FindAllString(string(file), -1), 1)
+}
+
 // TestComposeGivesEveryServiceItsCommand keeps the file complete.
 func TestComposeGivesEveryServiceItsCommand(t *testing.T) {
 	file, err := os.ReadFile("../../deploy/compose.yaml")

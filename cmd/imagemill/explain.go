@@ -45,7 +45,7 @@ func explainCommand() *cobra.Command {
 		Long: "Tell how an engine would make the renditions of a pipeline from a picture: the size at which it is decoded, the\n" +
 			"order of the renditions and what each is made from, which code makes each (fast, vips, imaging) and why not the fast path, and an\n" +
 			"estimate of the memory. Only the picture's header is read. Without a pipeline, it is only encoded anew.",
-		Example: "  imagemill explain --query 'width=800&format=webp' photo.jpg\n  imagemill explain --pipeline pipeline.json --json photo.jpg",
+		Example: "  imagemill explain --query 'width=800&format=jpeg' photo.jpg\n  imagemill explain --pipeline pipeline.json --json photo.jpg",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := explained(file, query)
 			if err != nil {

@@ -17,7 +17,7 @@ import (
 // every service of a suite.
 type registryConfig struct {
 	Discovery string        `env:"DISCOVERY" help:"the registry: consul://host:port,host:port of a kvstore or a Consul (consul+https:// with TLS), gossip://host:port,host:port, or static://service=http://host:port,…"`
-	TTL       time.Duration `env:"DISCOVERY_TTL" help:"how long the registry keeps a service that has died, 10s to 24h"`
+	TTL       time.Duration `env:"DISCOVERY_TTL" help:"how long the registry keeps a service that has died, 10ms to 24h; a Consul allows no less than 10s"`
 	Consul    consulConfig
 	Gossip    gossipConfig
 }

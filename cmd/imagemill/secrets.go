@@ -53,6 +53,11 @@ func secretsCommand() *cobra.Command {
 			if err := errors.Join(set.Load(os.LookupEnv), front.Load(os.LookupEnv)); err != nil {
 				return err
 			}
+			for i, key := range users.APIKeys {
+				if why := secret.Weakness(key); why != "" {
+					return fmt.Errorf("IMAGEMILL_FRONTEND_API_KEYS: key %d %s; make one with: openssl rand -hex 32", i+1, why)
+				}
+			}
 			return cfg.run(cmd.OutOrStdout())
 		},
 	}
