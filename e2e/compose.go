@@ -48,7 +48,7 @@ func NewCompose(t testing.TB, env map[string]string) *Compose {
 		Project: "imagemill-e2e-" + strings.ToLower(rand.Text()[:8]),
 	}
 	c.env = map[string]string{
-		"IMAGEMILL_CLUSTER_TOKEN": c.Token, "IMAGEMILL_PORT": fmt.Sprint(freePort(t)), "IMAGEMILL_IMAGE": ComposeImage(),
+		"IMAGEMILL_CLUSTER_TOKEN": c.Token, "IMAGEMILL_PORT": fmt.Sprint(FreePort(t)), "IMAGEMILL_IMAGE": ComposeImage(),
 		"COMPOSE_IGNORE_ORPHANS": "1", "DOCKER_BUILDKIT": "0",
 	}
 	maps.Copy(c.env, env)

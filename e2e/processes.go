@@ -85,25 +85,36 @@ func NewProcesses(t testing.TB, binary string, env ...string) *Processes {
 		Count: map[string]int{"frontend": 2, "imagemaster": 2}, Disks: map[string]string{}, links: map[string]*Link{},
 	}
 	for _, name := range []string{"kvstore", "nats", "frontend-1", "frontend-2"} {
-		p.ports[name] = freePort(t)
+		p.ports[name] = FreePort(t)
 	}
 	t.Cleanup(p.close)
 	return p
 }
 
-// freePort finds a port that was free a moment ago. It lies below those that
-// systems give to outgoing connections: a process that is started anew must find
-// it free again.
-func freePort(t testing.TB) int {
+// FreePort finds a port that is free for TCP and UDP, and that no other test is
+// given before this one ends. It lies below those that systems give to outgoing
+// connections: a process that is started anew must find it free again.
+func FreePort(t testing.TB) int {
 	t.Helper()
+	var lc net.ListenConfig
+	at := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 	for {
 		require.NoError(t, t.Context().Err())
-		port := 10_000 + rand.IntN(20_000)
-		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			_ = ln.Close()
-			return port
+		port := 10_000 + 2*rand.IntN(10_000)
+		// Whoever holds the odd neighbour has the port, also of tests in other programs.
+		mark, err := lc.Listen(t.Context(), "tcp", at(port+1))
+		if err != nil {
+			continue
 		}
+		if ln, err := lc.Listen(t.Context(), "tcp", at(port)); err == nil {
+			_ = ln.Close()
+			if pc, err := lc.ListenPacket(t.Context(), "udp", at(port)); err == nil {
+				_ = pc.Close()
+				t.Cleanup(func() { _ = mark.Close() })
+				return port
+			}
+		}
+		_ = mark.Close()
 	}
 }
 
@@ -112,7 +123,7 @@ func (p *Processes) port(name string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ports[name] == 0 {
-		p.ports[name] = freePort(p.t)
+		p.ports[name] = FreePort(p.t)
 	}
 	return p.ports[name]
 }
