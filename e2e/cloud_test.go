@@ -19,12 +19,12 @@ import (
 func TestObjectStore(t *testing.T) {
 	srv := s3test.Start(t)
 	env := append(s3test.Environ(), "IMAGEMILL_STORAGE_URL="+srv.URL("bucket-1")+"&prefix=pictures")
-	p := suite(t, env...)
+	p := calmSuite(t, append(env, "IMAGEMILL_DISCOVERY_TTL=6s")...)
 	p.StartAll(2)
 	p.Start("storage", "storage-2")
 	p.Eventually("both storages are announced", func() bool { return len(p.Addresses("storage")) == 2 })
 	for _, url := range p.Addresses("storage") {
-		require.Equal(t, http.StatusServiceUnavailable, p.Status(url+"/readyz"), "there is no bucket yet")
+		p.Eventually("there is no bucket yet", func() bool { return p.Status(url+"/readyz") == http.StatusServiceUnavailable })
 	}
 	require.Equal(t, "bucket-1", srv.Bucket(t))
 	for _, url := range p.Addresses("storage") {

@@ -15,7 +15,7 @@ import (
 
 // Of a thousand uploads of ten pictures, ten are decoded, whether the others come
 // while those are worked or later, and each is an image of its own.
-func TestDedupe(t *testing.T) { dedupe(t, suite(t, "IMAGEMILL_FRONTEND_DEDUPE=true")) }
+func TestDedupe(t *testing.T) { dedupe(t, calmSuite(t, "IMAGEMILL_FRONTEND_DEDUPE=true")) }
 
 // The same with two taskdb on PostgreSQL, and two masters that see each other's claims
 // a moment late.
@@ -23,7 +23,7 @@ func TestDedupePostgres(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real processes and takes long; run without -short")
 	}
-	p := suite(t, "IMAGEMILL_FRONTEND_DEDUPE=true", "IMAGEMILL_TASKDB_DATABASE="+postgrestest.Start(t).Database(t))
+	p := calmSuite(t, "IMAGEMILL_FRONTEND_DEDUPE=true", "IMAGEMILL_TASKDB_DATABASE="+postgrestest.Start(t).Database(t))
 	p.Count["taskdb"] = 2
 	dedupe(t, p)
 }
@@ -55,11 +55,14 @@ func dedupe(t *testing.T, p *e2e.Processes) {
 	}
 	send(0, uploads)
 	require.False(t, t.Failed())
-	decoded := 0
-	for _, name := range p.Names("worker") {
-		decoded += strings.Count(p.Get(name).Log(), `"msg":"finished"`)
+	decoded := func() (n int) {
+		for _, name := range p.Names("worker") {
+			n += strings.Count(p.Get(name).Log(), `"msg":"finished"`)
+		}
+		return n
 	}
-	require.Equal(t, pictures, decoded, "pictures that a worker finished")
+	p.Eventually("workers log what they have reported", func() bool { return decoded() >= pictures })
+	require.Equal(t, pictures, decoded(), "pictures that a worker finished")
 	seen := map[string]bool{}
 	for _, id := range ids {
 		require.False(t, seen[id], "two uploads have one ID")

@@ -23,7 +23,7 @@ func TestFullDisks(t *testing.T) {
 }
 
 func fullDisk(t *testing.T, service string) {
-	p := suite(t, "IMAGEMILL_STORAGE_MIN_FREE=1MiB")
+	p := calmSuite(t, "IMAGEMILL_STORAGE_MIN_FREE=1MiB")
 	disk := volumetest.New(t, 64<<20)
 	p.Disks[service] = disk.Dir
 	p.StartAll(1)
@@ -53,7 +53,7 @@ func fullDisk(t *testing.T, service string) {
 		}
 	}
 	p.Restart("worker-1") // it finds work whose results there is no room for
-	require.Equal(t, http.StatusServiceUnavailable, p.Status(p.Address(service)+"/readyz"), "it says so")
+	p.Eventually("it says so", func() bool { return p.Status(p.Address(service)+"/readyz") == http.StatusServiceUnavailable })
 	require.NoError(t, u.follow(t.Context(), 0, ids[0]), "what is there is served")
 	<-time.After(time.Duration(setting(t, "IMAGEMILL_E2E_FULL", 3)) * time.Second) // longer than three tries take
 

@@ -29,14 +29,14 @@ func TestStartOrder(t *testing.T) {
 }
 
 func startInOrder(t *testing.T, order []string) {
-	p := suite(t)
+	p := calmSuite(t)
 	began := time.Now()
 	for _, s := range order {
 		p.StartService(s, 1)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	require.NoError(t, newUser(t, p, 0, 300, 50*time.Millisecond).whole(ctx, 7, picture(t, 7)))
+	require.NoError(t, newUser(t, p, 0, 3000, 50*time.Millisecond).whole(ctx, 7, picture(t, 7)))
 	t.Logf("first result %s after the first start", time.Since(began).Round(time.Millisecond))
 	p.Ready(1)
 	for _, name := range p.Names("") {

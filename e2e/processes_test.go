@@ -9,7 +9,7 @@ import (
 // The scenarios pass with every service as a process of its own, and two of
 // each that can be two.
 func TestProcesses(t *testing.T) {
-	p := suite(t)
+	p := calmSuite(t)
 	p.StartAll(2)
 	e2e.Run(t, p)
 }

@@ -121,7 +121,7 @@ func TestStorageDestroyed(t *testing.T) {
 	survivor := other(victim)
 	p.Kill(survivor)
 	p.Forget(survivor)
-	u := newUser(t, p, 0, 100, 100*time.Millisecond)
+	u := newUser(t, p, 0, 600, 100*time.Millisecond)
 	for id, n := range got.ids {
 		require.NoError(t, u.follow(ctx, n, id))
 	}
@@ -137,7 +137,7 @@ func other(name string) string {
 // Two storages are killed in turn, at any moment, while blobs are put. What was
 // acknowledged is on both in the end, and each holds it once by its own log.
 func TestStorageKills(t *testing.T) {
-	p := suite(t, "IMAGEMILL_STORAGE_LINGER=0s", "IMAGEMILL_STORAGE_REPLICA_WAIT=1s")
+	p := suite(t, "IMAGEMILL_STORAGE_LINGER=0s", "IMAGEMILL_STORAGE_REPLICA_WAIT=5s")
 	p.Start("kvstore", "kvstore")
 	p.Start("storage", "storage")
 	p.Start("storage", "storage-2")
@@ -207,7 +207,7 @@ func putSomewhere(ctx context.Context, t *testing.T, p *e2e.Processes, turn int,
 	if len(urls) == 0 {
 		return false
 	}
-	hc := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	hc := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 	_, err := storage.NewClient(urls[turn%len(urls)], hc).Put(ctx, storage.Ref{State: storage.InProgress, Key: key},
 		bytes.NewReader(data), storage.PutOptions{Size: int64(len(data)), Replicas: 2})
 	if err != nil {

