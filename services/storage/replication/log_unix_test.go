@@ -3,8 +3,12 @@
 package replication
 
 import (
+	"os"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -13,6 +17,12 @@ import (
 // until the given function is called.
 func fewFiles(t *testing.T) (end func()) {
 	t.Helper()
+	// The collector closes what earlier tests have left open: now, or not meanwhile.
+	runtime.GC()
+	collect := debug.SetGCPercent(-1)
+	for before, open := -1, openFiles(t); open != before; before, open = open, openFiles(t) {
+		<-time.After(20 * time.Millisecond)
+	}
 	var was syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was))
 	free, err := syscall.Dup(0)
@@ -21,7 +31,17 @@ func fewFiles(t *testing.T) (end func()) {
 	few := was
 	few.Cur = uint64(free) + 1
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few))
-	return func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was)) }
+	return func() {
+		require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was))
+		debug.SetGCPercent(collect)
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir("/dev/fd")
+	require.NoError(t, err)
+	return len(files)
 }
 
 // A compaction that fails, even as its file has its name already, leaves the log

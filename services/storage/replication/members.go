@@ -103,7 +103,7 @@ func (n *Node) where(ctx context.Context, ref storage.Ref) ([]*peer, storage.Inf
 		info storage.Info
 		err  error
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, n.ask)
 	defer cancel()
 	others := n.others()
 	answers := make(chan answer, len(others))

@@ -49,6 +49,7 @@ type Node struct {
 	acks    *acks
 	metrics *metrics
 	sender  storage.Sender
+	ask     time.Duration // askTimeout, but for tests
 
 	stopping chan struct{}
 	stopOnce sync.Once
@@ -83,7 +84,7 @@ func Open(cfg storage.Replication, deps Deps) (*Node, error) {
 	n := &Node{
 		cfg: cfg, deps: deps, local: deps.Local, log: log, memory: openMemory(dir, deps.Now), clock: &clock{wall: deps.Now}, acks: newAcks(),
 		stopping: make(chan struct{}), compared: make(chan struct{}), peers: map[string]*peer{}, fetches: map[storage.Ref]*fetching{},
-		healing: make(chan *storage.Ref, 64),
+		healing: make(chan *storage.Ref, 64), ask: askTimeout,
 	}
 	n.clock.observe(log.lastStamp())
 	n.metrics = newMetrics(n, deps.Metrics)

@@ -29,6 +29,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is how long what has to come may take: longer than the healer's pause.
+const patience = 3 * time.Minute
+
 // world is a registry with storage nodes around it.
 type world struct {
 	t   testing.TB
@@ -50,7 +53,7 @@ func newWorld(t testing.TB) *world {
 	tr := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(tr.CloseIdleConnections)
 	w := &world{t: t, reg: mem.New(), cfg: storage.DefaultReplication(), hc: &http.Client{Transport: tr}}
-	w.cfg.ReplicaWait = 2 * time.Second
+	w.cfg.ReplicaWait = patience / 2 // a copy that comes late, comes
 	t.Cleanup(func() {
 		if t.Failed() {
 			w.mu.Lock()
@@ -110,8 +113,9 @@ func (w *world) start(dir string) *node {
 		},
 	})
 	require.NoError(w.t, err)
+	n.Patient(patience)
 	cfg := storage.DefaultConfig()
-	cfg.Serve.Listen, cfg.Serve.Linger = "127.0.0.1:0", 0
+	cfg.Serve.Listen, cfg.Serve.Linger, cfg.Serve.Grace = "127.0.0.1:0", 0, patience
 	announced := make(chan string, 1)
 	shown, withdraw := context.WithCancel(context.Background())
 	svc, err := storage.New(cfg, storage.Deps{
@@ -190,7 +194,7 @@ func (w *world) know(nodes ...*node) {
 		require.Eventually(w.t, func() bool {
 			_, err := n.Put(w.t.Context(), ref(key), bytes.NewReader(nil), storage.PutOptions{Replicas: len(nodes)})
 			return err == nil
-		}, 10*time.Second, 5*time.Millisecond, "the nodes do not know each other")
+		}, patience, 5*time.Millisecond, "the nodes do not know each other")
 		require.NoError(w.t, n.Delete(w.t.Context(), ref(key)))
 	}
 	for _, n := range nodes {
@@ -204,7 +208,7 @@ func ref(key string) storage.Ref { return storage.Ref{State: storage.InProgress,
 
 func (n *node) eventually(what string, cond func() bool) {
 	n.t.Helper()
-	require.Eventually(n.t, cond, 20*time.Second, 2*time.Millisecond, "%s", what)
+	require.Eventually(n.t, cond, patience, 2*time.Millisecond, "%s", what)
 }
 
 // keys lists what the node itself holds in InProgress.
@@ -351,7 +355,7 @@ func TestTwoCopies(t *testing.T) {
 // are said, and the blob stays.
 func TestTooFewCopies(t *testing.T) {
 	w := newWorld(t)
-	w.cfg.ReplicaWait = 50 * time.Millisecond
+	w.cfg.ReplicaWait = 500 * time.Millisecond
 	a := w.start(w.folder("a"))
 	read := false
 	body := readerFunc(func([]byte) (int, error) { read = true; return 0, io.EOF })
@@ -376,7 +380,7 @@ func TestTooFewCopies(t *testing.T) {
 	a.eventually("the deaf one is known", func() bool { return a.count("peers") == 1 })
 	err = a.try("k", []byte("x"), 2)
 	requireKind(t, fault.Unavailable, err)
-	require.Contains(t, fault.As(err).Public, "2 copies are asked for, and 1 are there after 50ms")
+	require.Contains(t, fault.As(err).Public, "2 copies are asked for, and 1 are there after 500ms")
 	require.True(t, a.holds("k", []byte("x")), "it stays")
 	b := w.start(w.folder("b"))
 	b.eventually("it is copied all the same", func() bool { return b.holds("k", []byte("x")) })

@@ -136,6 +136,9 @@ func TestDeletionsReachAFullNode(t *testing.T) {
 	a.put("old", []byte("x"), 2)
 	a.put("again", []byte("x"), 2)
 	b.stop()
+	a.stop()
+	w.cfg.ReplicaWait = 50 * time.Millisecond
+	a = w.start(a.dir)
 	key := func(i int) string { return fmt.Sprintf("key-%03d", i) }
 	for i := range 300 { // more than are followed at once
 		a.put(key(i), []byte("x"), 1)
@@ -151,6 +154,7 @@ func TestDeletionsReachAFullNode(t *testing.T) {
 	requireKind(t, fault.NotFound, err)
 	a.put("later", []byte("x"), 1)
 	require.NoError(t, a.client.Delete(t.Context(), ref(key(0))))
+	a.eventually("the full one is there", func() bool { return a.count("peers") == 1 })
 	requireKind(t, fault.Unavailable, a.try("one-more", []byte("x"), 2)) // nothing counts as copied
 	b.stop()
 	w.minFree = 0
