@@ -58,7 +58,10 @@ func Example() {
 // openStore opens a store with settings for tests, and closes it at the end.
 func openStore(t testing.TB, url string, change ...func(*cloud.Config)) *cloud.Store {
 	t.Helper()
-	cfg := cloud.Config{URL: url, CallTimeout: 20 * time.Second, UploadMemory: 64 << 20, ProbeEvery: 10 * time.Millisecond, Pause: 20 * time.Millisecond}
+	cfg := cloud.Config{
+		URL: url, CallTimeout: 2 * time.Minute, UploadMemory: 64 << 20, ProbeEvery: 10 * time.Millisecond,
+		Wait: 2 * time.Minute, Pause: 20 * time.Millisecond,
+	}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -148,8 +148,10 @@ func TestServerKilledDuringAGet(t *testing.T) {
 // putMany stores sixteen large blobs at once, reads them and says how much memory
 // that took at most.
 func putMany(url string) error {
-	s, err := cloud.Open(context.Background(), cloud.Config{URL: url, CallTimeout: time.Minute, UploadMemory: 48 << 20},
-		cloud.Deps{Log: slog.New(slog.DiscardHandler)})
+	s, err := cloud.Open(context.Background(), cloud.Config{
+		URL: url, CallTimeout: 5 * time.Minute, UploadMemory: 48 << 20,
+		Wait: 5 * time.Minute, // some wait for the whole time that others take
+	}, cloud.Deps{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -219,8 +221,10 @@ func TestMemoryIsBounded(t *testing.T) {
 	srv := s3test.Start(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 	cmd.Env = append(append(os.Environ(), s3test.Environ()...), childURL+"="+srv.URL(srv.Bucket(t)))
+	var said strings.Builder
+	cmd.Stderr = &said
 	out, err := cmd.Output()
-	require.NoError(t, err)
+	require.NoError(t, err, "%s", &said)
 	peak, err := strconv.Atoi(strings.TrimSpace(string(out)))
 	require.NoError(t, err)
 	t.Logf("at most %d MiB were resident", peak>>10)

@@ -375,32 +375,35 @@ func TestAFolderTakenAway(t *testing.T) {
 
 // Where the memory for uploads is taken, others wait, and are refused in the end.
 func TestUploadsWaitForMemory(t *testing.T) {
-	s := openStore(t, "mem://", func(c *cloud.Config) {
-		c.UploadMemory, c.Wait = storage.MinUploadMemory, 50*time.Millisecond
-	})
 	data := storagetest.Bytes(6_000_000, 1)
-	var gates [2]*gate
-	done := make(chan error, 3)
-	for i := range gates {
-		gates[i] = newGate(data, 1000)
-		go func() { done <- second(s.Put(t.Context(), ref("a"), gates[i], storage.PutOptions{Size: -1})) }()
-		<-gates[i].reached
+	for _, wait := range []time.Duration{50 * time.Millisecond, 2 * time.Minute} {
+		s := openStore(t, "mem://", func(c *cloud.Config) { c.UploadMemory, c.Wait = storage.MinUploadMemory, wait })
+		var gates [2]*gate
+		done := make(chan error, 3)
+		for i := range gates {
+			gates[i] = newGate(data, 1000)
+			go func() { done <- second(s.Put(t.Context(), ref("a"), gates[i], storage.PutOptions{Size: -1})) }()
+			<-gates[i].reached
+		}
+		_, err := s.Put(t.Context(), ref("small"), strings.NewReader("x"), storage.PutOptions{Size: 1})
+		require.NoError(t, err, "a small one fits beside them")
+		if wait < time.Second {
+			_, err = s.Put(t.Context(), ref("c"), bytes.NewReader(data), storage.PutOptions{Size: -1})
+			require.Equal(t, fault.Overloaded, fault.KindOf(err), err)
+			require.Positive(t, fault.As(err).RetryAfter)
+		} else { // it goes away before the time is over
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() { done <- second(s.Put(ctx, ref("c"), bytes.NewReader(data), storage.PutOptions{Size: -1})) }()
+			cancel()
+			require.ErrorIs(t, <-done, context.Canceled, "it waited")
+		}
+		for _, g := range gates {
+			close(g.open)
+		}
+		require.NoError(t, <-done)
+		require.NoError(t, <-done)
+		storagetest.Put(t, s, "c", data)
 	}
-	_, err := s.Put(t.Context(), ref("small"), strings.NewReader("x"), storage.PutOptions{Size: 1})
-	require.NoError(t, err, "a small one fits beside them")
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { done <- second(s.Put(ctx, ref("c"), bytes.NewReader(data), storage.PutOptions{Size: -1})) }()
-	cancel()
-	require.ErrorIs(t, <-done, context.Canceled, "it waited")
-	_, err = s.Put(t.Context(), ref("c"), bytes.NewReader(data), storage.PutOptions{Size: -1})
-	require.Equal(t, fault.Overloaded, fault.KindOf(err), err)
-	require.Positive(t, fault.As(err).RetryAfter)
-	for _, g := range gates {
-		close(g.open)
-	}
-	require.NoError(t, <-done)
-	require.NoError(t, <-done)
-	storagetest.Put(t, s, "c", data)
 }
 
 func TestOpenRefuses(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -28,7 +29,7 @@ const (
 )
 
 // startTime bounds how long a server may take until it answers.
-const startTime = 30 * time.Second
+const startTime = 2 * time.Minute
 
 // Server is one gateway, which may be killed and started again.
 type Server struct {
@@ -104,15 +105,7 @@ func Environ() []string {
 // attributes for the temporary folder.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{program: Program(t), Dir: t.TempDir()}
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Addr = ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	s := &Server{program: Program(t), Dir: t.TempDir(), Addr: freeAddress(t)}
 	s.Restart(t)
 	t.Cleanup(func() {
 		s.Kill()
@@ -121,6 +114,21 @@ func Start(t testing.TB) *Server {
 		}
 	})
 	return s
+}
+
+// freeAddress finds a port below those that the system gives out by itself, so that
+// a server that is started again finds it free.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for range 200 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)) //nolint:gosec // any will do
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
+		if err == nil && ln.Close() == nil {
+			return addr
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 // Restart starts the server where it does not run, and waits until it answers.
