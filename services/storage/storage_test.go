@@ -60,7 +60,7 @@ func newClient(t testing.TB, base string) *storage.Client {
 
 func newHTTP(t testing.TB) *http.Client {
 	t.Helper()
-	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, ExpectContinueTimeout: 5 * time.Second}
+	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, ExpectContinueTimeout: time.Minute}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
 }

@@ -233,9 +233,14 @@ func TestFolderSyncIsShared(t *testing.T) {
 		case strings.HasPrefix(step, "place"):
 			renamed.Done()
 		case step == "syncDir shared-":
-			once.Do(func() { // the first fsync lasts until all others have renamed
+			once.Do(func() { // the first fsync lasts until all others have renamed, and wait
 				begun.Done()
 				renamed.Wait()
+				assert.Eventually(t, func() bool {
+					s.folders.mu.Lock()
+					defer s.folders.mu.Unlock()
+					return s.folders.groups[s.folder(storage.Finished, "shared-")].users == writers
+				}, time.Minute, time.Millisecond)
 			})
 		}
 		return nil
