@@ -67,6 +67,11 @@ func (d *desk) take(ctx context.Context, ended <-chan struct{}) *child {
 func (d *desk) put(c *child) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.give(c)
+}
+
+// give is put where the lock is held.
+func (d *desk) give(c *child) {
 	switch {
 	case c.leaving || c.gone():
 		c.idled = c.gone()

@@ -155,7 +155,7 @@ func newPool(t testing.TB, role string, change func(*process.Config)) (*process.
 	t.Helper()
 	cfg := process.Config{
 		Command: []string{self(t)}, Env: []string{roleVariable + "=" + role}, Size: 2,
-		WallTime: 30 * time.Second, RetryDelay: time.Millisecond, Scratch: t.TempDir(),
+		WallTime: 2 * time.Minute, StartTime: time.Minute, RetryDelay: time.Millisecond, Scratch: t.TempDir(),
 		Sandbox: process.SandboxOff, // the actor leaves marks; TestConformance and the intruders have it on
 	}
 	if change != nil {
@@ -250,7 +250,7 @@ func TestHostile(t *testing.T) {
 			healthy(t, pool)
 			return pool
 		},
-		Can: imaging.Abilities(), Wall: 30 * time.Second, MemoryBytes: 1 << 30,
+		Can: imaging.Abilities(), Wall: engine.DefaultWallTime, MemoryBytes: 1 << 30,
 	})
 }
 
@@ -356,7 +356,11 @@ func TestChildrenSeeNoSecrets(t *testing.T) {
 
 func TestChildrenThatDoNotStartAreReported(t *testing.T) {
 	for role, says := range map[string]string{"broken": "cannot start today", "mute": "no greeting"} {
-		pool, _ := newPool(t, role, func(c *process.Config) { c.StartTime = 200 * time.Millisecond })
+		pool, _ := newPool(t, role, func(c *process.Config) {
+			if role == "mute" {
+				c.StartTime = 200 * time.Millisecond
+			}
+		})
 		require.Error(t, pool.Ready())
 		eventually(t, "the start fails", func() bool { return strings.Contains(fmt.Sprint(pool.Ready()), says) })
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

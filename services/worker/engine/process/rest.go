@@ -104,12 +104,13 @@ func (d *desk) joined() {
 	d.coming++
 }
 
-// enter offers a child for the first time.
+// enter offers a child for the first time: in one step, or the starter would take
+// the call that gets it for one to which no child is coming.
 func (d *desk) enter(c *child) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.coming--
-	d.mu.Unlock()
-	d.put(c)
+	d.give(c)
 }
 
 // left says that a slot's child has ended.

@@ -96,7 +96,7 @@ func healthyAfter(t *testing.T, pool *process.Pool) {
 	eventually(t, "pictures are served again", func() bool {
 		source := filepath.Join(t.TempDir(), "original")
 		require.NoError(t, os.WriteFile(source, enginetest.PNG(t, enginetest.Quadrants(8, 8)), 0o600))
-		_, err := enginetest.Suite{Engine: pool}.RenderFile(t, source, "", engine.Limits{WallTime: 200 * time.Millisecond})
+		_, err := enginetest.Suite{Engine: pool}.RenderFile(t, source, "", engine.Limits{WallTime: time.Second})
 		return err == nil
 	})
 	healthy(t, pool)
