@@ -30,7 +30,8 @@ func TestAFullStorageCostsNoTry(t *testing.T) {
 		return nil
 	}}
 	m.start(t)
-	id, began := m.take(t), time.Now()
+	began := time.Now()
+	id := m.take(t)
 	waiting := func(task taskdb.Task) bool { return task.State == taskdb.NotStarted && task.Attempt >= 5 }
 	m.reaches(t, id, waiting)
 	require.GreaterOrEqual(t, time.Since(began), fullMin+2*fullMin, "the pauses grow; a call that was parked is served after each, too")

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	patience = time.Minute
+	patience = 2 * time.Minute
 	tick     = time.Millisecond
 	document = `{"version":1,"renditions":[{"name":"a","format":"png"},{"name":"b","format":"png"}]}`
 )
@@ -150,7 +150,9 @@ func (r *records) Record(ctx context.Context, all ...taskdb.Record) []error {
 func newMill(t *testing.T, eng engine.Engine, change func(*Config)) *mill {
 	t.Helper()
 	log, bus := slog.New(slog.NewTextHandler(io.Discard, nil)), events.NewMemory()
-	m := &mill{blobs: storage.NewMem(), tasks: taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: bus})}
+	tcfg := taskdb.DefaultConfig()
+	tcfg.Lease = 5 * patience // no standstill of this machine loses one
+	m := &mill{blobs: storage.NewMem(), tasks: taskdb.NewMemory(tcfg, taskdb.MemoryDeps{Events: bus})}
 	m.records = &records{Recorder: taskdb.RecorderOf(m.tasks)}
 	mcfg := imagemaster.DefaultConfig()
 	mcfg.Poll, mcfg.Lease, mcfg.SweepEvery = 10*time.Millisecond, 30*time.Millisecond, 0

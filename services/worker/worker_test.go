@@ -285,21 +285,25 @@ func TestAStopTakesWorkThatIsOnItsWay(t *testing.T) {
 	m := newMill(t, render(paint), nil)
 	id := m.take(t)
 	asked, stopped := make(chan struct{}, 8), make(chan struct{})
+	var began time.Time // of the stop
+	var early atomic.Bool
 	m.master.getWork = func(ctx context.Context, r imagemaster.WorkRequest) ([]imagemaster.Work, error) {
 		asked <- struct{}{}
 		<-stopped
 		select { // the answer takes a little longer than the stop
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			early.Store(time.Since(began) < lastCall)
 		case <-time.After(lastCall / 5):
 		}
-		return m.master.Master.GetWork(ctx, r)
+		return m.master.Master.GetWork(context.WithoutCancel(ctx), r)
 	}
 	stop, done := m.start(t)
 	receive(t, asked)
+	began = time.Now()
 	stop()
 	close(stopped)
 	require.NoError(t, receive(t, done))
+	require.False(t, early.Load(), "the call was broken off too early")
 	task, err := m.tasks.Get(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, taskdb.Finished, task.State)
