@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,10 +22,7 @@ func elsewhere(t *testing.T, ports map[string]string, text string) string {
 	t.Helper()
 	return regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllStringFunc(text, func(address string) string {
 		if ports[address] == "" {
-			ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			ports[address] = ln.Addr().String()
-			require.NoError(t, ln.Close())
+			ports[address] = freePorts(t, 1)[0]
 		}
 		return ports[address]
 	})
@@ -82,7 +78,7 @@ func TestThreeNodesWalk(t *testing.T) {
 	require.Len(t, nodes, 3)
 	apis := []string{"127.0.0.1:8500", "127.0.0.1:8510", "127.0.0.1:8520"}
 	for _, api := range apis {
-		require.Eventually(t, func() bool { return isReady(t, ports[api]) }, time.Minute, 50*time.Millisecond, "%s is not ready", api)
+		require.Eventually(t, func() bool { return isReady(t, ports[api]) }, 3*time.Minute, 50*time.Millisecond, "%s is not ready", api)
 	}
 	try := func() (string, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -92,8 +88,9 @@ func TestThreeNodesWalk(t *testing.T) {
 		said, err := cmd.CombinedOutput()
 		return string(said), err
 	}
-	told, err := try()
-	require.NoError(t, err, "%s", told)
+	// A busy machine may cost a leader its place at any time.
+	var told string
+	require.Eventually(t, func() bool { told, err = try(); return err == nil }, 3*time.Minute, 100*time.Millisecond, "nobody leads")
 	leader := strings.TrimPrefix(told, "truehello")
 	kill := -1
 	for i, raft := range []string{"127.0.0.1:8300", "127.0.0.1:8310", "127.0.0.1:8320"} {
@@ -107,6 +104,6 @@ func TestThreeNodesWalk(t *testing.T) {
 	ports[apis[kill]] = ports[apis[(kill+1)%3]] // whoever asked it asks another
 	// What the leader had in hand when it died ends as an error, as nobody knows
 	// whether it was done.
-	require.Eventually(t, func() bool { told, err = try(); return err == nil }, time.Minute, 100*time.Millisecond, "nobody leads")
+	require.Eventually(t, func() bool { told, err = try(); return err == nil }, 3*time.Minute, 100*time.Millisecond, "nobody leads")
 	require.NotEqual(t, leader, strings.TrimPrefix(told, "truehello"), "asked instead of %s", gone)
 }

@@ -94,7 +94,7 @@ func startUp(t *testing.T) *inProcess {
 		_, after, _ := strings.Cut(out.String(), "Registry   ")
 		s.registry, _, _ = strings.Cut(after, "\n")
 		return found
-	}, time.Minute, 10*time.Millisecond, "up did not greet")
+	}, 3*time.Minute, 10*time.Millisecond, "up did not greet")
 	return s
 }
 

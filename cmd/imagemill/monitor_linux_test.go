@@ -24,10 +24,9 @@ func slackOf(t *testing.T, pid int) string {
 func TestTheMonitorOfServicesIsCalm(t *testing.T) {
 	own := slackOf(t, os.Getpid())
 	require.NotEqual(t, fmt.Sprint(monitorSlack), own)
-	addrs := freePorts(t, 3)
-	for i, service := range []string{"imagemaster", "storage", "kvstore"} {
+	for _, service := range []string{"imagemaster", "storage", "kvstore"} {
 		env := []string{"IMAGEMILL_DISCOVERY=static://storage=http://127.0.0.1:1", "IMAGEMILL_NATS=none", "IMAGEMILL_LINGER=0s"}
-		args := append([]string{service, "--listen", addrs[i]}, folderFlag(t, service)...)
+		args := append([]string{service, "--listen", anyPort}, folderFlag(t, service)...)
 		p := startProgram(t, env, args...)
 		require.Eventually(t, func() bool { return strings.Contains(p.log.String(), "serving") }, time.Minute, 10*time.Millisecond, "%s", service)
 		want := own

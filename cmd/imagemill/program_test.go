@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"imagemill/e2e"
 )
 
 // program is a service in a process of its own.
@@ -54,15 +55,12 @@ func startProgram(t testing.TB, env []string, args ...string) *program {
 // signal reaches a process that may have ended.
 func (p *program) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// freePorts finds addresses that were free a moment ago.
+// freePorts finds addresses that stay free for this test.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	addrs := make([]string, n)
 	for i := range addrs {
-		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer func() { _ = ln.Close() }()
-		addrs[i] = ln.Addr().String()
+		addrs[i] = fmt.Sprintf("127.0.0.1:%d", e2e.FreePort(t))
 	}
 	return addrs
 }
@@ -70,7 +68,7 @@ func freePorts(t testing.TB, n int) []string {
 // awaitReady waits until the service at the address has all that it needs.
 func awaitReady(t testing.TB, addr string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return isReady(t, addr) }, time.Minute, 10*time.Millisecond, "%s is not ready", addr)
+	require.Eventually(t, func() bool { return isReady(t, addr) }, 3*time.Minute, 10*time.Millisecond, "%s is not ready", addr)
 }
 
 // isReady asks a service whether it is.

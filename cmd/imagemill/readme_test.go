@@ -58,9 +58,9 @@ func TestREADMEWalk(t *testing.T) {
 		}
 	})
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), " is up.") },
-		2*time.Minute, 50*time.Millisecond, "up did not greet")
+		5*time.Minute, 50*time.Millisecond, "up did not greet")
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	results := t.TempDir()
 	cmd := exec.CommandContext(ctx, "bash", "-euc", walk(t, string(readme), "first picture"))
