@@ -19,7 +19,7 @@ import (
 func TestObjectStore(t *testing.T) {
 	srv := s3test.Start(t)
 	env := append(s3test.Environ(), "IMAGEMILL_STORAGE_URL="+srv.URL("bucket-1")+"&prefix=pictures")
-	p := calmSuite(t, append(env, "IMAGEMILL_DISCOVERY_TTL=6s")...)
+	p := calmSuite(t, append(env, "IMAGEMILL_DISCOVERY_TTL=6s", "IMAGEMILL_TASKDB_MAX_TRIES=20")...)
 	p.StartAll(2)
 	p.Start("storage", "storage-2")
 	p.Eventually("both storages are announced", func() bool { return len(p.Addresses("storage")) == 2 })

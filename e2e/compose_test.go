@@ -41,7 +41,7 @@ func TestComposeWalk(t *testing.T) {
 	require.NotNil(t, m)
 	results, photo := t.TempDir(), filepath.Join(t.TempDir(), "photo.jpg")
 	require.NoError(t, os.WriteFile(photo, e2e.Photograph(t, "branches.jpg"), 0o600))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euc", c.Shim()+m[1])
 	cmd.Dir = c.Root
@@ -198,14 +198,14 @@ func publishedPorts(c *e2e.Compose) (ports []string) {
 func closedInside(t *testing.T, c *e2e.Compose) {
 	for _, k := range c.Containers("nats") {
 		for _, token := range []string{"", "wrong"} {
-			conn, err := nats.Connect("nats://"+net.JoinHostPort(k.Address(), "4222"), nats.Token(token), nats.Timeout(10*time.Second))
+			conn, err := nats.Connect("nats://"+net.JoinHostPort(k.Address(), "4222"), nats.Token(token), nats.Timeout(time.Minute))
 			if err == nil {
 				conn.Close()
 			}
 			require.ErrorIs(t, err, nats.ErrAuthorization, "NATS with the token %q", token)
 		}
 	}
-	hc := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+	hc := &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}
 	defer hc.CloseIdleConnections()
 	for service, calls := range insideRoutes {
 		for _, k := range c.Containers(service) {

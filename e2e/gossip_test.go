@@ -27,7 +27,7 @@ const gossipTTL = 6 * time.Second
 func TestGossip(t *testing.T) {
 	first := unusedAddress(t)
 	p := calmSuite(t, "IMAGEMILL_DISCOVERY=gossip://"+first, "IMAGEMILL_NATS=none", "IMAGEMILL_DISCOVERY_TTL="+gossipTTL.String(),
-		"IMAGEMILL_CLUSTER_TOKEN=gossip-0f8b2c71d3e94a65", "IMAGEMILL_DISCOVERY_GOSSIP_DATA="+t.TempDir())
+		"IMAGEMILL_CLUSTER_TOKEN=gossip-0f8b2c71d3e94a65", "IMAGEMILL_DISCOVERY_GOSSIP_DATA="+t.TempDir(), "IMAGEMILL_TASKDB_MAX_TRIES=20")
 	others := []string{"taskdb", "imagemaster-1", "imagemaster-2", "worker-1", "worker-2", "frontend-1", "frontend-2"}
 	startFirst(p, first)
 	for _, name := range others {

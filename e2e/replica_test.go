@@ -28,7 +28,7 @@ import (
 // "storage" and "storage-2", and waits until both can take blobs.
 func twoStorages(t *testing.T) *e2e.Processes {
 	t.Helper()
-	p := suite(t, "IMAGEMILL_STORAGE_REPLICAS=2", "IMAGEMILL_STORAGE_REPLICA_WAIT=2s", "IMAGEMILL_STORAGE_LINGER=0s")
+	p := suite(t, "IMAGEMILL_STORAGE_REPLICAS=2", "IMAGEMILL_STORAGE_REPLICA_WAIT=2s", "IMAGEMILL_STORAGE_LINGER=0s", "IMAGEMILL_TASKDB_MAX_TRIES=20")
 	p.Start("storage", "storage-2")
 	p.Start("nats", "nats")
 	for _, s := range e2e.Services() {
