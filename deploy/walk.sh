@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Takes one picture through the running stack: POST, isReady, get. It says what
-# it does, and ends within about a minute, with 1 if anything went wrong.
+# it does, and ends within about three minutes, with 1 if anything went wrong.
 #
 #   deploy/walk.sh [picture [http://host:port]]
 #
@@ -29,12 +29,12 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 : >"$out/header"
 [ -z "$key" ] || printf 'X-API-Key: %s\n' "$key" >"$out/header"
-ask() { curl -sS -H @"$out/header" --max-time 40 "$@"; }
+ask() { curl -sS -H @"$out/header" --max-time 75 "$@"; }
 
 # Services start in any order: until all are there, an upload answers 503.
 printf 'walk: POST %s/newImage  %s\n' "$url" "$photo"
 status=
-for ((end = SECONDS + 30; SECONDS < end; )); do
+for ((end = SECONDS + 90; SECONDS < end; )); do
 	status=$(ask -o "$out/answer" -w '%{http_code}' --data-binary @"$photo" "$url/newImage" 2>"$out/error") || true
 	case $status in
 	202) break ;;
@@ -46,9 +46,9 @@ done
 id=$(sed -n 's/.*"id":"\([^"]*\)".*/\1/p' "$out/answer")
 printf 'walk: accepted, %s s after the start: %s\n' "$SECONDS" "$id"
 
-ask -o "$out/answer" "$url/image/isReady?id=$id&wait=30s"
+ask -o "$out/answer" "$url/image/isReady?id=$id&wait=60s"
 state=$(sed -n 's/.*"state":"\([^"]*\)".*/\1/p' "$out/answer")
-printf 'walk: GET  %s/image/isReady?id=%s&wait=30s  %s\n' "$url" "$id" "$state"
+printf 'walk: GET  %s/image/isReady?id=%s&wait=60s  %s\n' "$url" "$id" "$state"
 [ "$state" = finished ] || fail "not finished: $(cat "$out/answer")"
 
 got=$(ask -o "$out/result" -w '%{http_code} %{content_type} %{size_download}' "$url/image/get?id=$id")
