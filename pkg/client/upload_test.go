@@ -128,6 +128,7 @@ func TestLargeUploadIsRefusedBeforeItLeaves(t *testing.T) {
 	c, err := client.New(client.Config{URL: srv.URL})
 	require.NoError(t, err)
 	defer c.Close()
+	c.WaitToContinue()
 	body := bytes.NewReader(make([]byte, 8<<20))
 	_, err = c.Upload(t.Context(), body, -1, client.Options{})
 	require.True(t, client.IsStatus(err, 413), err)
