@@ -54,6 +54,7 @@ func beInstance() {
 type proc struct {
 	url string
 	cmd *exec.Cmd
+	end func() // kills it and waits until all that it said is read
 
 	mu  sync.Mutex
 	ran map[string]int // by request ID
@@ -80,7 +81,8 @@ func startProc(t *testing.T) *proc {
 			p.mu.Unlock()
 		}
 	}()
-	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-read; _ = p.cmd.Wait() })
+	p.end = sync.OnceFunc(func() { _ = p.cmd.Process.Kill(); <-read; _ = p.cmd.Wait() })
+	t.Cleanup(p.end)
 	return p
 }
 

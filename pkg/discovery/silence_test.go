@@ -227,7 +227,7 @@ func TestAttemptTimeoutEnds(t *testing.T) {
 	ended, stop := context.WithCancel(t.Context())
 	stop() // Run takes over the set, and returns
 	require.NoError(t, tr.Run(ended))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(discovery.WithAttemptTimeout(ctx, 10*time.Millisecond), "GET", "http://store/x", nil)
 	require.NoError(t, err)
