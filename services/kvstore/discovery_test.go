@@ -19,17 +19,19 @@ func TestDiscovery(t *testing.T) {
 		cfg := diskConfig(t)
 		r := start(t, cfg)
 		cfg.HTTP.Listen = strings.TrimPrefix(r.url, "http://")
+		open := func(t *testing.T, ttl time.Duration) discovery.Registry {
+			reg, err := consul.New(consul.Config{
+				Address: r.url, TTL: ttl, Wait: 10 * time.Second, Rate: 1000,
+				BackoffMin: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
+				CallTimeout: 10 * time.Second, StopTimeout: time.Minute,
+			}, consul.Deps{})
+			require.NoError(t, err)
+			t.Cleanup(reg.Close)
+			return reg
+		}
 		return discoverytest.Harness{
-			Open: func(t *testing.T) discovery.Registry {
-				reg, err := consul.New(consul.Config{
-					Address: r.url, TTL: time.Second, Wait: 10 * time.Second, Rate: 1000,
-					BackoffMin: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
-					CallTimeout: time.Second, StopTimeout: 500 * time.Millisecond,
-				}, consul.Deps{})
-				require.NoError(t, err)
-				t.Cleanup(reg.Close)
-				return reg
-			},
+			Open:  func(t *testing.T) discovery.Registry { return open(t, time.Hour) },
+			Brief: func(t *testing.T) discovery.Registry { return open(t, time.Second) },
 			Forget: func(t *testing.T) {
 				sessions, _, err := r.client.Session().List(nil)
 				require.NoError(t, err)
@@ -50,20 +52,22 @@ func TestDiscovery(t *testing.T) {
 // An instance that is killed (its announcement is neither renewed nor withdrawn)
 // is gone from every watcher within its TTL and a second.
 func TestKilledInstanceIsGone(t *testing.T) {
-	r := start(t, MemConfig())
+	var c clock
+	r := startAt(t, MemConfig(), c.now)
 	const ttl = 300 * time.Millisecond
 	id := r.session("delete", ttl.String())
 	lock := r.do("PUT", "/v1/kv/services/worker/x?acquire="+id, strings.NewReader(
 		`{"id":"x","service":"worker","url":"http://127.0.0.1:1","started":"2026-01-02T03:04:05Z"}`))
 	require.Equal(t, "true", lock.body)
-	begun := time.Now()
 	reg, err := consul.New(consul.Config{Address: r.url, Rate: 1000}, consul.Deps{})
 	require.NoError(t, err)
 	t.Cleanup(reg.Close)
-	for set := range reg.Watch(t.Context(), "worker") {
-		if len(set) == 0 {
-			break
-		}
-	}
-	require.Less(t, time.Since(begun), ttl+time.Second)
+	sets := reg.Watch(t.Context(), "worker")
+	require.Len(t, <-sets, 1)
+	c.advance(ttl)
+	r.node.deadlines.wake()
+	require.NotNil(t, r.get("services/worker/x"), "not before its time")
+	c.advance(time.Second)
+	r.node.deadlines.wake()
+	require.Empty(t, <-sets)
 }

@@ -5,6 +5,7 @@ package consul_test
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -84,21 +85,25 @@ func (a *agent) stop() {
 	<-a.done
 }
 
-// freePorts finds ports that were free a moment ago, by TCP and UDP.
+// freePorts finds ports that were free a moment ago, by TCP and UDP. They are below
+// those that systems give to who wants any, as others do all the time.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
 	ports := make([]int, 0, n)
 	for len(ports) < n {
-		tcp, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
+		port := 10000 + rand.IntN(20000)
+		at := fmt.Sprint("127.0.0.1:", port)
+		tcp, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", at)
+		if err != nil {
+			continue
+		}
 		defer func() { _ = tcp.Close() }()
-		udp, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", tcp.Addr().String())
+		udp, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", at)
 		if err != nil {
 			continue
 		}
 		defer func() { _ = udp.Close() }()
-		addr, _ := tcp.Addr().(*net.TCPAddr)
-		ports = append(ports, addr.Port)
+		ports = append(ports, port)
 	}
 	return ports
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -27,7 +28,7 @@ import (
 func (a *agent) of(t *testing.T, deps consul.Deps, change ...func(*consul.Config)) *consul.Registry {
 	t.Helper()
 	cfg := consul.Config{
-		Address: "http://" + a.http, TTL: time.Second, Wait: 5 * time.Second, CallTimeout: time.Second, StopTimeout: time.Second,
+		Address: "http://" + a.http, TTL: time.Second, Wait: 5 * time.Second, CallTimeout: time.Second, StopTimeout: time.Minute,
 		BackoffMin: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond, Rate: 1000,
 	}
 	for _, c := range change {
@@ -53,11 +54,17 @@ func TestRealRegistryThatIsStopped(t *testing.T) {
 		prefix := fmt.Sprint("suite-", suites)
 		return discoverytest.Harness{
 			Open: func(t *testing.T) discovery.Registry {
-				return a.of(t, consul.Deps{}, func(c *consul.Config) { c.Prefix = prefix })
+				return a.of(t, consul.Deps{}, rarely, func(c *consul.Config) { c.Prefix = prefix })
+			},
+			Brief: func(t *testing.T) discovery.Registry {
+				return a.of(t, consul.Deps{}, func(c *consul.Config) { c.Prefix, c.StopTimeout = prefix, time.Second })
 			},
 			Forget: a.forget,
 			Outage: func(t *testing.T) func() {
 				require.NoError(t, a.cmd.Process.Signal(syscall.SIGSTOP))
+				// Until it stands still it might answer.
+				_, err := syscall.Wait4(a.cmd.Process.Pid, nil, syscall.WUNTRACED, nil)
+				require.NoError(t, err)
 				return func() { require.NoError(t, a.cmd.Process.Signal(syscall.SIGCONT)) }
 			},
 			Spoil: func(t *testing.T, service string) {
@@ -114,13 +121,18 @@ func TestRealCatalogShowsInstances(t *testing.T) {
 	dns := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, a.dns)
 	}}
-	_, records, err := dns.LookupSRV(t.Context(), "", "", "mill-store.service.consul.")
-	require.NoError(t, err)
-	require.Len(t, records, 1)
+	// Who was too busy for a second to renew its entry is critical for a moment.
+	var records []*net.SRV
+	require.Eventually(t, func() bool {
+		var err error
+		_, records, err = dns.LookupSRV(t.Context(), "", "", "mill-store.service.consul.")
+		return err == nil && len(records) == 1
+	}, time.Minute, 50*time.Millisecond)
 	assert.EqualValues(t, 8301, records[0].Port)
-	hosts, err := dns.LookupHost(t.Context(), "mill-store.service.consul.")
-	require.NoError(t, err)
-	assert.Equal(t, []string{"127.0.0.1"}, hosts)
+	require.Eventually(t, func() bool {
+		hosts, err := dns.LookupHost(t.Context(), "mill-store.service.consul.")
+		return err == nil && slices.Equal(hosts, []string{"127.0.0.1"})
+	}, time.Minute, 50*time.Millisecond)
 
 	renewed := func() uint64 { return checkIndex(t, a) }
 	before := renewed()
@@ -216,13 +228,18 @@ func TestRealRegistryStartedAnewIsAnnouncedInAtOnce(t *testing.T) {
 func TestRealAccessControl(t *testing.T) {
 	const root = "7a1bb1f6-6e1d-4a7e-9d3f-3c2f4f3c5a10"
 	a := startAgent(t, `acl { enabled = true default_policy = "deny" tokens { initial_management = `+strconv.Quote(root)+` agent = `+strconv.Quote(root)+` } }`, root)
+	var policy *api.ACLPolicy
 	var token *api.ACLToken
 	require.Eventually(t, func() bool {
-		policy, _, err := a.client.ACL().PolicyCreate(&api.ACLPolicy{Name: "mill", Rules: `
+		var err error
+		if policy == nil {
+			policy, _, err = a.client.ACL().PolicyCreate(&api.ACLPolicy{Name: "mill", Rules: `
 			key_prefix "services/" { policy = "write" }
 			session_prefix "" { policy = "write" }
 			service_prefix "" { policy = "write" }`}, nil)
+		}
 		if err != nil {
+			policy = nil
 			return false
 		}
 		token, _, err = a.client.ACL().TokenCreate(&api.ACLToken{Policies: []*api.ACLLink{{ID: policy.ID}}}, nil)

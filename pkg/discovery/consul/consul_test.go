@@ -18,11 +18,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// open makes a handle with tiny times.
+// open makes a handle with tiny times, but for those that a machine that stands
+// still for a while would use up.
 func open(t *testing.T, f *fake, change ...func(*consul.Config)) *consul.Registry {
 	cfg := consul.Config{
-		Address: f.srv.URL, Token: "secret", TTL: 600 * time.Millisecond, Wait: 2 * time.Second,
-		CallTimeout: 2 * time.Second, StopTimeout: time.Second,
+		Address: f.srv.URL, Token: "secret", TTL: time.Hour, Wait: 2 * time.Second,
+		CallTimeout: time.Minute, StopTimeout: time.Minute,
 		BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond, Rate: 1000,
 	}
 	for _, c := range change {
@@ -38,7 +39,10 @@ func TestRegistry(t *testing.T) {
 	discoverytest.Run(t, func(t *testing.T) discoverytest.Harness {
 		f := startFake(t)
 		return discoverytest.Harness{
-			Open:   func(t *testing.T) discovery.Registry { return open(t, f) },
+			Open: func(t *testing.T) discovery.Registry { return open(t, f) },
+			Brief: func(t *testing.T) discovery.Registry {
+				return open(t, f, func(c *consul.Config) { c.TTL = 600 * time.Millisecond })
+			},
 			Forget: func(*testing.T) { f.forget() },
 			Outage: func(*testing.T) func() { return f.outage() },
 			Spoil: func(_ *testing.T, service string) {
@@ -89,7 +93,7 @@ func sizes(t *testing.T, sets <-chan []discovery.Instance, want int) {
 func TestStopLeavesNothingBehind(t *testing.T) {
 	f := startFake(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := announce(t, ctx, open(t, f, func(c *consul.Config) { c.TTL = time.Hour }))
+	ended := announce(t, ctx, open(t, f))
 	cancel()
 	<-ended
 	_, sessions, _, token := f.look()
@@ -156,8 +160,8 @@ func TestUnchangedDataAreNotDelivered(t *testing.T) {
 func TestRateLimitBoundsQueries(t *testing.T) {
 	f := startFake(t)
 	reg := open(t, f, func(c *consul.Config) { c.Rate = 5 })
-	sets := reg.Watch(t.Context(), "")
 	started := time.Now()
+	sets := reg.Watch(t.Context(), "")
 	for i := 0; time.Since(started) < 300*time.Millisecond; i++ {
 		f.set("services/noise", fmt.Sprint(i))
 	}

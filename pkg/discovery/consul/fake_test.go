@@ -50,9 +50,13 @@ type session struct {
 	ID, TTL   string
 	Behavior  string
 	LockDelay string
-	ttl       time.Duration
-	expiry    *time.Timer
+	left      int // beats
+	beat      *time.Timer
 }
+
+// beats is in how many parts a session's TTL goes by. A time in which this process
+// stands still is one of them: nobody could have renewed the session in it.
+const beats = 60
 
 func startFake(t *testing.T) *fake {
 	f := newFake()
@@ -219,11 +223,15 @@ func (f *fake) create(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.made++
-	s.ID, s.ttl = fmt.Sprintf("session-%d", f.made), ttl
-	s.expiry = time.AfterFunc(ttl, func() {
+	s.ID, s.left = fmt.Sprintf("session-%d", f.made), beats
+	s.beat = time.AfterFunc(ttl/beats, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.end(s.ID)
+		if s.left--; s.left <= 0 {
+			f.end(s.ID)
+		} else if f.sessions[s.ID] == &s {
+			s.beat.Reset(ttl / beats)
+		}
 	})
 	f.sessions[s.ID] = &s
 	fmt.Fprintf(w, `{"ID":%q}`, s.ID)
@@ -238,7 +246,7 @@ func (f *fake) renew(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	s.expiry.Reset(s.ttl)
+	s.left = beats
 	fmt.Fprintf(w, `[{"ID":%q,"TTL":%q}]`, s.ID, s.TTL)
 }
 
@@ -261,7 +269,7 @@ func (f *fake) end(id string) {
 	if s == nil {
 		return
 	}
-	s.expiry.Stop()
+	s.beat.Stop()
 	delete(f.sessions, id)
 	for key, p := range f.keys {
 		if p.Session == id {

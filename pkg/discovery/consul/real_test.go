@@ -31,17 +31,19 @@ func TestRegistryOnRealConsul(t *testing.T) {
 		way := openWay(t, agent.URL)
 		client, transport := realClient(t, agent.URL)
 		t.Cleanup(transport.CloseIdleConnections)
+		open := func(t *testing.T, ttl time.Duration) discovery.Registry {
+			reg, err := consul.New(consul.Config{
+				Address: way.srv.URL, TTL: ttl, Wait: 10 * time.Second, Rate: 1000,
+				BackoffMin: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
+				CallTimeout: 10 * time.Second, StopTimeout: time.Minute,
+			}, consul.Deps{})
+			require.NoError(t, err)
+			t.Cleanup(reg.Close)
+			return reg
+		}
 		return discoverytest.Harness{
-			Open: func(t *testing.T) discovery.Registry {
-				reg, err := consul.New(consul.Config{
-					Address: way.srv.URL, TTL: 2 * time.Second, Wait: 10 * time.Second, Rate: 1000,
-					BackoffMin: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
-					CallTimeout: 2 * time.Second, StopTimeout: 500 * time.Millisecond,
-				}, consul.Deps{})
-				require.NoError(t, err)
-				t.Cleanup(reg.Close)
-				return reg
-			},
+			Open:  func(t *testing.T) discovery.Registry { return open(t, time.Hour) },
+			Brief: func(t *testing.T) discovery.Registry { return open(t, 2*time.Second) },
 			Forget: func(t *testing.T) {
 				sessions, _, err := client.Session().List(nil)
 				require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 	"imagemill/pkg/discovery/consul"
 )
 
-// Nothing here waits for a renewal: the TTL is an hour.
+// rarely is for what must not wait for a renewal.
 func rarely(c *consul.Config) { c.TTL = time.Hour }
 
 func TestLossesAreSeenToAtOnce(t *testing.T) {

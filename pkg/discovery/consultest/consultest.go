@@ -28,7 +28,7 @@ import (
 const NodeName = "parity"
 
 // startTime bounds how long an agent may take until it accepts sessions.
-const startTime = 30 * time.Second
+const startTime = time.Minute
 
 // settings let an agent accept short sessions and many waiting queries of one
 // client, as tests need them, and switch off what would phone home.

@@ -23,7 +23,11 @@ type Harness struct {
 	// Open returns a handle of the registry; all handles see the same instances. It
 	// may return the same one each time, and cleans up by t.Cleanup.
 	Open func(t *testing.T) discovery.Registry
-	// Within is how long a change may take to be seen; zero is 10 s.
+	// Brief returns a handle like Open's whose announcements soon end by themselves
+	// when nobody renews them. Those of Open's outlive a machine that stands still for
+	// a while, where there is a difference. Nil if it is the same.
+	Brief func(t *testing.T) discovery.Registry
+	// Within is how long a change may take to be seen; zero is a minute.
 	Within time.Duration
 	// Forget makes the registry lose all that was announced, as if every holder had
 	// been away for too long. Nil if it cannot.
@@ -63,7 +67,7 @@ func Run(t *testing.T, start func(t *testing.T) Harness) {
 		t.Run(name, func(t *testing.T) {
 			h := start(t)
 			if h.Within == 0 {
-				h.Within = 10 * time.Second
+				h.Within = time.Minute
 			}
 			test(t, &rig{Harness: h, reg: h.Open(t)})
 		})

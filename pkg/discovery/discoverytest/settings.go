@@ -18,7 +18,7 @@ type SettingsHarness struct {
 	// Open returns a handle of the store; all handles see the same settings. It may
 	// return the same one each time, and cleans up by t.Cleanup.
 	Open func(t *testing.T) discovery.SettingsStore
-	// Within is how long a change may take to be seen; zero is 10 s.
+	// Within is how long a change may take to be seen; zero is a minute.
 	Within time.Duration
 	// Outage makes the store unreachable until the function it returns is called.
 	// Nil if it cannot be.
@@ -56,7 +56,7 @@ func RunSettings(t *testing.T, start func(t *testing.T) SettingsHarness) {
 		t.Run(name, func(t *testing.T) {
 			h := start(t)
 			if h.Within == 0 {
-				h.Within = 10 * time.Second
+				h.Within = time.Minute
 			}
 			test(t, &shelf{SettingsHarness: h, store: h.Open(t)})
 		})
@@ -70,7 +70,7 @@ func RunFixedSettings(t *testing.T, start func(t *testing.T, doc discovery.Docum
 	doc := discovery.Document{"log/level": {Value: "debug", Version: 3, Writer: "ada@host"}}
 	open := func(t *testing.T, doc discovery.Document) *shelf {
 		store := start(t, doc)
-		h := SettingsHarness{Open: func(*testing.T) discovery.SettingsStore { return store }, Within: 10 * time.Second}
+		h := SettingsHarness{Open: func(*testing.T) discovery.SettingsStore { return store }, Within: time.Minute}
 		return &shelf{SettingsHarness: h, store: store}
 	}
 	t.Run("an empty document is a document", func(t *testing.T) { noSettings(t, open(t, nil)) })

@@ -3,6 +3,7 @@ package discoverytest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -61,7 +62,11 @@ func withdrawnInOutage(t *testing.T, r *rig) {
 	if r.Outage == nil {
 		t.Skip("this registry is always there")
 	}
-	end := r.announce(t, r.reg, instance("store", 1))
+	reg := r.reg
+	if r.Brief != nil {
+		reg = r.Brief(t)
+	}
+	end := r.announce(t, reg, instance("store", 1))
 	restore := r.Outage(t)
 	end()
 	restore()
@@ -107,7 +112,7 @@ func RunFixed(t *testing.T, start func(t *testing.T, fixed map[string][]string) 
 	const a, b = "http://127.0.0.1:1", "http://127.0.0.1:2"
 	open := func(t *testing.T) *rig {
 		reg := start(t, map[string][]string{"store": {b, a}, "worker": {a}})
-		return &rig{Harness: Harness{Open: func(*testing.T) discovery.Registry { return reg }, Within: 1e10}, reg: reg}
+		return &rig{Harness: Harness{Open: func(*testing.T) discovery.Registry { return reg }, Within: time.Minute}, reg: reg}
 	}
 	t.Run("an empty set is a set", func(t *testing.T) { emptySet(t, open(t)) })
 	t.Run("an invalid instance is an error at once", func(t *testing.T) { invalid(t, open(t)) })
