@@ -10,8 +10,11 @@ import (
 	"imagemill/pkg/discovery/gossip"
 )
 
-// production is the config as it is used: no times but the defaults.
-func production(join ...string) gossip.Config { return gossip.Config{Join: join} }
+// production is the config as it is used: no times but the defaults, and patience
+// with a machine that stands still.
+func production(join ...string) gossip.Config {
+	return gossip.Config{Join: join, CallTimeout: callTime}
+}
 
 // BenchmarkConverge50 starts fifty members, parts them in halves until these have
 // given up each other, and heals the network.

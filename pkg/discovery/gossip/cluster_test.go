@@ -19,7 +19,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen.
-const patience = time.Minute
+const patience = 2 * time.Minute
+
+// callTime is for exchanges with members that answer, however late.
+const callTime = 15 * time.Second
 
 // network is where the members of a test live: it can be parted.
 type network struct {
@@ -65,12 +68,12 @@ type options struct {
 	cfg gossip.Config
 }
 
-// config has times for tests. Probes are not so quick that a machine with other
-// things to do looks dead.
+// config has times for tests. Probes are not so quick, and calls not so impatient,
+// that a machine with other things to do looks dead.
 func config(join ...string) gossip.Config {
 	return gossip.Config{
 		Join: join, TTL: 4 * time.Second, GossipInterval: 10 * time.Millisecond, RejoinInterval: 500 * time.Millisecond,
-		RepairInterval: 200 * time.Millisecond, CallTimeout: 2 * time.Second, StopTimeout: 2 * time.Second,
+		RepairInterval: 200 * time.Millisecond, CallTimeout: callTime, StopTimeout: 2 * time.Second,
 	}
 }
 

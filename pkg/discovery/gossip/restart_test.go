@@ -2,6 +2,9 @@ package gossip_test
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,12 +24,23 @@ func kept(dir string, join ...string) gossip.Config {
 	return cfg
 }
 
-// fixed gives a config a port that was free a moment ago.
+// fixed gives a config a port that was free a moment ago. It is below those that
+// systems give to who wants any, as others do all the time.
 func fixed(t *testing.T, cfg gossip.Config) gossip.Config {
-	n := start(t, options{cfg: config()})
-	n.stop()
-	cfg.Bind = n.address
-	return cfg
+	for {
+		cfg.Bind = fmt.Sprint("127.0.0.1:", 10000+rand.IntN(20000))
+		tcp, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", cfg.Bind)
+		if err != nil {
+			continue
+		}
+		udp, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", cfg.Bind)
+		require.NoError(t, tcp.Close())
+		if err != nil {
+			continue
+		}
+		require.NoError(t, udp.Close())
+		return cfg
+	}
 }
 
 // A full restart keeps the settings, the names, and who the others are: nobody
