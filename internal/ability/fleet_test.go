@@ -60,7 +60,7 @@ func TestAFleetKnowsWhatIsAnnouncedAndRemembersItForAWhile(t *testing.T) {
 				}
 			}
 			return true
-		}, 10*time.Second, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 	}
 	knows()
 	first := announce("a", map[string]string{ability.Tag: one.String()})

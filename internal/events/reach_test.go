@@ -45,7 +45,7 @@ func withToken(t *testing.T, port int, token string) *server.Server {
 	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, Authorization: token})
 	require.NoError(t, err)
 	srv.Start()
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(time.Minute))
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
 	return srv
 }
@@ -72,7 +72,7 @@ func listening(t *testing.T, cfg events.NATSConfig) (*events.NATS, *journal) {
 }
 
 func TestMissingServersAreSaidOnceAndSoIsTheirReturn(t *testing.T) {
-	srv := withToken(t, server.RANDOM_PORT, "")
+	srv := withToken(t, freePort(t), "")
 	port := portOf(t, srv)
 	srv.Shutdown()
 	srv.WaitForShutdown()
@@ -95,7 +95,7 @@ func TestMissingServersAreSaidOnceAndSoIsTheirReturn(t *testing.T) {
 }
 
 func TestARefusedTokenIsToldApart(t *testing.T) {
-	srv := withToken(t, server.RANDOM_PORT, "right")
+	srv := withToken(t, freePort(t), "right")
 	port := portOf(t, srv)
 	bus, log := listening(t, events.NATSConfig{URL: srv.ClientURL(), Token: "wrong"})
 	log.waitFor(t, "refused the token", 1)
@@ -112,9 +112,17 @@ func TestARefusedTokenIsToldApart(t *testing.T) {
 }
 
 func TestServersThatAreThereAreNotSpokenOf(t *testing.T) {
-	srv := withToken(t, server.RANDOM_PORT, "right")
-	bus, log := listening(t, events.NATSConfig{URL: srv.ClientURL(), Token: "right"})
+	srv := withToken(t, freePort(t), "right")
+	log := &journal{}
+	cfg := events.NATSConfig{URL: srv.ClientURL(), Token: "right", Patience: 50 * time.Millisecond}
+	bus, err := events.Connect(cfg, t.Name(), slog.New(slog.NewTextHandler(log, nil)))
+	require.NoError(t, err)
+	// To connect may take a busy machine longer than that patience, which begins with Run.
 	require.Eventually(t, bus.Connected, time.Minute, time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- bus.Run(ctx) }()
+	defer func() { cancel(); require.NoError(t, <-done) }()
 	timer := time.NewTimer(200 * time.Millisecond) // a negative has to be waited for
 	<-timer.C
 	require.Zero(t, log.count("NATS"))
