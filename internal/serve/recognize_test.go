@@ -75,7 +75,10 @@ func recognizing(t *testing.T, urls ...string) *http.Client {
 	t.Helper()
 	reg, err := static.New(map[string][]string{"taskdb": urls})
 	require.NoError(t, err)
-	cfg := discovery.TransportConfig{Services: []string{"taskdb"}, Patience: 300 * time.Millisecond, SetAside: time.Minute}
+	cfg := discovery.TransportConfig{
+		Services: []string{"taskdb"}, Patience: 300 * time.Millisecond, SetAside: time.Minute,
+		Silence: -1, DialTimeout: time.Minute, // or who stands still would be asked, or passed by
+	}
 	tr := discovery.NewTransport(reg, cfg, discovery.TransportDeps{PerInstance: serve.Recognize(func(discovery.Instance) http.RoundTripper {
 		return discovery.InstanceTransport(cfg)
 	})})
