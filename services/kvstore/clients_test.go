@@ -21,7 +21,7 @@ func TestClientLock(t *testing.T) {
 	for i := range 2 {
 		done.Go(func() {
 			l, err := r.client.LockOpts(&api.LockOptions{
-				Key: "lock", Value: []byte(strconv.Itoa(i)), SessionTTL: "10s", LockDelay: time.Nanosecond,
+				Key: "lock", Value: []byte(strconv.Itoa(i)), SessionTTL: "60s", LockDelay: time.Nanosecond,
 			})
 			if !assert.NoError(t, err) {
 				return
@@ -71,7 +71,7 @@ func TestClientSemaphore(t *testing.T) {
 	var mu sync.Mutex
 	for range 4 {
 		done.Go(func() {
-			s, err := r.client.SemaphoreOpts(&api.SemaphoreOptions{Prefix: "sem", Limit: 2, SessionTTL: "10s"})
+			s, err := r.client.SemaphoreOpts(&api.SemaphoreOptions{Prefix: "sem", Limit: 2, SessionTTL: "60s"})
 			if !assert.NoError(t, err) {
 				return
 			}

@@ -99,14 +99,21 @@ func newSessionNamed(t *testing.T, r *running, node string) string {
 
 // A session begins its TTL anew after a restart, and expires then.
 func TestSessionsExpireAfterRestart(t *testing.T) {
+	var c clock
+	const ttl = 150 * time.Millisecond
 	cfg := diskConfig(t)
-	r := start(t, cfg)
-	id := r.session("delete", "150ms")
+	r := startAt(t, cfg, c.now)
+	id := r.session("delete", ttl.String())
 	_, _, err := r.client.KV().Acquire(&api.KVPair{Key: "k", Session: id}, nil)
 	require.NoError(t, err)
+	c.advance(ttl)
 	r.stop()
-	r = start(t, cfg)
+	r = startAt(t, cfg, c.now)
+	c.advance(ttl)
+	r.node.deadlines.wake()
 	assert.NotNil(t, r.get("k"))
+	c.advance(grace(ttl))
+	r.node.deadlines.wake()
 	eventually(t, func() bool { return r.get("k") == nil })
 }
 
@@ -140,7 +147,7 @@ func TestLeadsSoon(t *testing.T) {
 		r := start(t, cfg)
 		r.put("k", fmt.Sprint(begun.UnixNano()))
 		t.Logf("first write accepted after %s", time.Since(begun))
-		assert.Less(t, time.Since(begun), 5*time.Second, "a bound for broken machines, not a measurement")
+		assert.Less(t, time.Since(begun), time.Minute, "a bound for broken machines, not a measurement")
 		r.stop()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type fleet struct {
 	size  int
 	tune  func(i int, c *Config)
 	log   *slog.Logger
+	now   func() time.Time // nil for the real time
 	ports [][3]int
 	given map[int]bool // ports that some node has or had
 	nodes []*running   // nil where a node is stopped
@@ -70,7 +72,9 @@ func (f *fleet) freePort() int {
 
 // steady makes a cluster whose leader keeps its place on a machine that is busy
 // with other things, for tests in which a change of leader would be an accident.
-func steady(_ int, c *Config) { c.RaftHeartbeat = time.Second }
+func steady(_ int, c *Config) {
+	c.RaftHeartbeat, c.Cluster.GossipProbe = 3*time.Second, 200*time.Millisecond
+}
 
 // newFleet prepares nodes n0, n1, …; tune may change their settings.
 func newFleet(t testing.TB, size int, tune func(i int, c *Config)) *fleet {
@@ -102,8 +106,9 @@ func (f *fleet) config(i int) Config {
 	c.NodeName, c.DataDir = nodeName(i), filepath.Join(f.dir, nodeName(i))
 	c.HTTP.Listen, c.HTTP.Token = address(0), "0f3a9c41d2b7e658a1f39c41d2b7e690"
 	c.RaftHeartbeat = 200 * time.Millisecond
-	// A connection that was opened in reserve counts as in use for five seconds.
-	c.HTTP.Grace = 15 * time.Second
+	// A connection that was opened in reserve counts as in use for five seconds, and
+	// a machine may stand still.
+	c.HTTP.Grace = time.Minute
 	c.Cluster.Expect, c.Cluster.GossipProbe = f.size, 40*time.Millisecond
 	c.Cluster.GossipListen, c.Cluster.RaftListen = address(1), address(2)
 	c.Cluster.Join = nil
@@ -120,7 +125,7 @@ func (f *fleet) config(i int) Config {
 func (f *fleet) begin(which ...int) {
 	f.t.Helper()
 	for _, i := range which {
-		s, err := New(f.config(i), Deps{Log: f.log.With("node", i), Version: "test"})
+		s, err := New(f.config(i), Deps{Log: f.log.With("node", i), Version: "test", Now: f.now})
 		require.NoError(f.t, err)
 		s.node.cluster.wires = f.wall.wires(nodeName(i))
 		f.nodes[i] = f.run(s)
@@ -228,6 +233,13 @@ func (f *fleet) follower() int {
 	}
 	f.t.Fatal("no follower")
 	return -1
+}
+
+// voters waits until the leader gives these names of those with a vote: who is slow
+// to answer may be missing from gossip for a moment, and with it the name.
+func (f *fleet) voters(names ...string) {
+	f.t.Helper()
+	eventually(f.t, func() bool { return slices.Equal(names, sorted(f.voterNames(f.leader()))) })
 }
 
 // voterNames gives the names of those with a vote, as a node sees it.

@@ -37,7 +37,14 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 // start runs a service until the test ends or stop is called.
 func start(t testing.TB, cfg Config) *running {
 	t.Helper()
-	s, err := New(cfg, Deps{Log: quiet(), Version: "test"})
+	return startAt(t, cfg, nil)
+}
+
+// startAt is start with a clock of the test's.
+func startAt(t testing.TB, cfg Config, now func() time.Time) *running {
+	t.Helper()
+	cfg.HTTP.Grace = time.Minute // a machine that stands still breaks nothing off
+	s, err := New(cfg, Deps{Log: quiet(), Version: "test", Now: now})
 	require.NoError(t, err)
 	return run(t, s)
 }
@@ -119,9 +126,23 @@ func (r *running) try(ctx context.Context, method, target string, body io.Reader
 // put writes a key and gives its entry.
 func (r *running) put(key, value string) *api.KVPair {
 	r.t.Helper()
-	_, err := r.client.KV().Put(&api.KVPair{Key: key, Value: []byte(value)}, nil)
-	require.NoError(r.t, err)
+	r.insist(func() error {
+		_, err := r.client.KV().Put(&api.KVPair{Key: key, Value: []byte(value)}, nil)
+		return err
+	})
 	return r.get(key)
+}
+
+// insist has something succeed. On a machine with too much to do a cluster may lose
+// its leader meanwhile, so there it is tried again.
+func (r *running) insist(try func() error) {
+	r.t.Helper()
+	var err error
+	eventually(r.t, func() bool {
+		err = try()
+		return err == nil || r.node.cluster == nil
+	})
+	require.NoError(r.t, err)
 }
 
 func (r *running) get(key string) *api.KVPair {
@@ -134,7 +155,10 @@ func (r *running) get(key string) *api.KVPair {
 // session begins a session without lock delay.
 func (r *running) session(behavior, ttl string) string {
 	r.t.Helper()
-	id, _, err := r.client.Session().CreateNoChecks(&api.SessionEntry{Behavior: behavior, TTL: ttl, LockDelay: time.Nanosecond}, nil)
-	require.NoError(r.t, err)
+	var id string
+	r.insist(func() (err error) {
+		id, _, err = r.client.Session().CreateNoChecks(&api.SessionEntry{Behavior: behavior, TTL: ttl, LockDelay: time.Nanosecond}, nil)
+		return err
+	})
 	return id
 }

@@ -113,7 +113,7 @@ func shell(t *testing.T, s *side, script string) []string {
 			t.Skipf("the script needs %s: %v", tool, err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script)
 	cmd.Dir = t.TempDir()

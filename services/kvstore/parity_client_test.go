@@ -166,7 +166,7 @@ func sessionScene(_ *testing.T, c *api.Client, tr *transcript) {
 }
 
 func lockScene(t *testing.T, c *api.Client, tr *transcript) {
-	l, err := c.LockOpts(&api.LockOptions{Key: "dir/lock", Value: []byte("me"), SessionTTL: "10s", LockDelay: time.Millisecond})
+	l, err := c.LockOpts(&api.LockOptions{Key: "dir/lock", Value: []byte("me"), SessionTTL: "60s", LockDelay: time.Millisecond})
 	require.NoError(t, err)
 	tr.say("unlock unheld: %v", l.Unlock())
 	lost, err := l.Lock(nil)
@@ -208,7 +208,7 @@ func lockScene(t *testing.T, c *api.Client, tr *transcript) {
 func contentionScene(t *testing.T, c *api.Client, tr *transcript) {
 	lock := func(try bool) *api.Lock {
 		l, err := c.LockOpts(&api.LockOptions{
-			Key: "c", SessionTTL: "10s", LockDelay: time.Millisecond, LockTryOnce: try, LockWaitTime: 50 * time.Millisecond,
+			Key: "c", SessionTTL: "60s", LockDelay: time.Millisecond, LockTryOnce: try, LockWaitTime: 50 * time.Millisecond,
 			MonitorRetries: 3,
 		})
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func contentionScene(t *testing.T, c *api.Client, tr *transcript) {
 func semaphoreScene(t *testing.T, c *api.Client, tr *transcript) {
 	slot := func(limit int, try bool) *api.Semaphore {
 		s, err := c.SemaphoreOpts(&api.SemaphoreOptions{
-			Prefix: "sem", Limit: limit, SessionTTL: "10s", SemaphoreTryOnce: try, SemaphoreWaitTime: 50 * time.Millisecond,
+			Prefix: "sem", Limit: limit, SessionTTL: "60s", SemaphoreTryOnce: try, SemaphoreWaitTime: 50 * time.Millisecond,
 		})
 		require.NoError(t, err)
 		return s

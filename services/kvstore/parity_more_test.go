@@ -151,7 +151,7 @@ func waiting(target, wait string, while ...step) step {
 }
 
 func waitingCalls() []step {
-	const long, short = "10s", "100ms"
+	const long, short = "2m", "100ms" // long: for a machine that stands still, too
 	return []step{
 		put("/v1/kv/w/1", "a"), put("/v1/kv/x", "x"), get("/v1/kv/w/1"),
 		// What was asked for changes: the answer comes at once.
@@ -169,7 +169,7 @@ func waitingCalls() []step {
 		get("/v1/kv/none/at/all"), put("/v1/kv/y", "5"),
 		waiting("/v1/kv/none/at/all?", short).unlike("Consul answers a query for a missing key when anything has changed; here it waits for the key"),
 		// An index that has passed is answered at once.
-		get("/v1/kv/x?index=1&wait=10s"), get("/v1/kv/?recurse&index=1&wait=10s"), get("/v1/kv/?keys&index=2&wait=10s"),
+		get("/v1/kv/x?index=1&wait=2m"), get("/v1/kv/?recurse&index=1&wait=2m"), get("/v1/kv/?keys&index=2&wait=2m"),
 		get("/v1/kv/never/?recurse"), waiting("/v1/kv/never/?recurse&", long, put("/v1/kv/never/1", "now")),
 		// Sessions.
 		get("/v1/session/list"), waiting("/v1/session/list?", long, session("one", "")), waiting("/v1/session/list?", long, put("/v1/session/destroy/{one}", "")),
@@ -178,7 +178,7 @@ func waitingCalls() []step {
 		// A lock that is taken and freed is a change.
 		session("three", `{"LockDelay":"0s"}`), get("/v1/kv/x"), waiting("/v1/kv/x?", long, put("/v1/kv/x?acquire={three}", "x")),
 		waiting("/v1/kv/x?", long, put("/v1/session/destroy/{three}", "")),
-		{method: "GET", target: "/v1/kv/x?index=99999999&wait=100ms",
+		{method: "GET", target: "/v1/kv/x?index=99999999&wait=3s",
 			differs: "an index that this store has never reached is of a store that was wiped: answered at once, so that a watcher starts anew"},
 	}
 }

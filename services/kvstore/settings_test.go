@@ -15,7 +15,7 @@ import (
 // settingsStore is a handle with tiny times.
 func settingsStore(t testing.TB, url string, change ...func(*consul.Config)) *consul.Registry {
 	cfg := consul.Config{
-		Address: url, Wait: 10 * time.Second, Rate: 1000, CallTimeout: time.Second,
+		Address: url, Wait: 10 * time.Second, Rate: 1000, CallTimeout: time.Minute,
 		BackoffMin: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 	}
 	for _, c := range change {

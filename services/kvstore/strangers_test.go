@@ -70,7 +70,7 @@ func garbage(t *testing.T) [][]byte {
 
 // Garbage on the gossip and Raft ports harms nothing and is told once.
 func TestClusterGarbage(t *testing.T) {
-	f := newFleet(t, 3, nil)
+	f := newFleet(t, 3, steady)
 	log := &lines{}
 	f.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	f.start()
@@ -134,12 +134,12 @@ func TestClusterWrongKey(t *testing.T) {
 	require.NoError(t, err)
 	s := &raftStream{tls: stream, dial: raftOf.wires.dial, done: make(chan struct{}), conns: map[net.Conn]struct{}{}}
 	for range 20 {
-		_, err = s.Dial(f.nodes[0].node.member.Load().address, time.Second)
+		_, err = s.Dial(f.nodes[0].node.member.Load().address, time.Minute)
 		require.ErrorIs(t, err, errStranger)
 	}
 	f.nodes[f.leader()].put("k", "v")
 	for i := range 3 {
-		assert.Len(t, f.nodes[i].node.cluster.peers(), 3)
+		eventually(t, func() bool { return len(f.nodes[i].node.cluster.peers()) == 3 })
 		assert.LessOrEqual(t, log.count(fmt.Sprintf("kept out of gossip, for want of this cluster's key or of sense\" node=%d", i)), 1)
 		assert.LessOrEqual(t, log.count(fmt.Sprintf("kept off the Raft port\" node=%d", i)), 1)
 	}
