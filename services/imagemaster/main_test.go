@@ -27,7 +27,16 @@ const (
 func testConfig() imagemaster.Config {
 	cfg := imagemaster.DefaultConfig()
 	cfg.Serve.Listen = "127.0.0.1:0"
+	cfg.Serve.Grace = 45 * time.Second // below the longest poll
+	cfg.Serve.ReadTimeout, cfg.Lease = time.Minute, 10*time.Minute
 	cfg.Poll, cfg.ExpireEvery, cfg.SweepEvery = 10*time.Millisecond, 10*time.Millisecond, 0
+	return cfg
+}
+
+// tasksConfig is that of a taskdb whose leases outlast whatever a busy machine does.
+func tasksConfig() taskdb.Config {
+	cfg := taskdb.DefaultConfig()
+	cfg.Lease = time.Hour
 	return cfg
 }
 

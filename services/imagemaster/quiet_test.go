@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -74,8 +75,12 @@ func TestOneLooksForAll(t *testing.T) {
 	const callers, poll = 50, 20 * time.Millisecond
 	w := newWorld(t, func(c *imagemaster.Config) { c.Poll = poll })
 	silent := taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{}) // tells no bus
-	var claims atomic.Int64
+	var claims, came atomic.Int64
+	var known sync.Map
 	w.tasks.claim = func(ctx context.Context, c taskdb.Claim) ([]taskdb.Task, error) {
+		if _, again := known.LoadOrStore(c.Worker, true); !again {
+			came.Add(1)
+		}
 		claims.Add(1)
 		return silent.Claim(ctx, c)
 	}
@@ -89,7 +94,7 @@ func TestOneLooksForAll(t *testing.T) {
 			}
 		}()
 	}
-	require.Eventually(t, func() bool { return claims.Load() >= callers }, patience, tick, "each looks when it comes")
+	require.Eventually(t, func() bool { return came.Load() == callers }, patience, tick, "each looks when it comes")
 	begin, before := time.Now(), claims.Load()
 	require.Eventually(t, func() bool { return claims.Load() >= before+10 }, patience, tick)
 	require.Greater(t, time.Since(begin), 5*poll, "one look a turn, whatever the number of callers")
@@ -141,5 +146,5 @@ func TestAScheduledImageIsHandedOutAtItsTime(t *testing.T) {
 	require.Equal(t, acc.ID, got[0].ID)
 	require.Positive(t, late)
 	t.Logf("%s late", late)
-	require.Less(t, late, 10*time.Second, "it took the poll") // 1 s on a machine that has time
+	require.Less(t, late, 45*time.Second, "it took the poll") // 1 s on a machine that has time
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,7 +46,9 @@ func TestAnUploadWhoseRepeatIsRefusedKeepsItsOriginal(t *testing.T) {
 				}
 				return w.tasks.Store.Create(ctx, n)
 			}}
-			db, err := taskdb.New(taskdb.DefaultConfig(), taskdb.Deps{Log: testDeps(nil, nil, nil).Log, Store: store, Instance: "t-1"})
+			cfg := tasksConfig()
+			cfg.Timeout = time.Minute
+			db, err := taskdb.New(cfg, taskdb.Deps{Log: testDeps(nil, nil, nil).Log, Store: store, Instance: "t-1"})
 			require.NoError(t, err)
 			server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/records" && calls.Add(1) == 1 {

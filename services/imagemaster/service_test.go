@@ -36,7 +36,7 @@ func newWorld(t *testing.T, change func(*imagemaster.Config)) *world {
 	t.Helper()
 	bus := events.NewMemory()
 	w := &world{
-		tasks: &tasks{Store: taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: bus})},
+		tasks: &tasks{Store: taskdb.NewMemory(tasksConfig(), taskdb.MemoryDeps{Events: bus})},
 		blobs: &blobs{Store: storage.NewMem()}, bus: bus, clock: taskdbtest.NewClock(),
 	}
 	cfg := testConfig()
@@ -269,7 +269,8 @@ func TestRunningMasterEndsLeasesAndSweeps(t *testing.T) {
 	cfg := testConfig()
 	cfg.SweepEvery, cfg.RecordTimeout = tick, tick
 	s := newService(t, cfg, testDeps(store, mem, bus))
-	acc, err := s.NewImage(t.Context(), upload("original"))
+	// By one that has more time for it.
+	acc, err := newService(t, testConfig(), testDeps(store, mem, bus)).NewImage(t.Context(), upload("original"))
 	require.NoError(t, err)
 	_, err = store.Claim(t.Context(), taskdb.Claim{Worker: "dead", Max: 1})
 	require.NoError(t, err)

@@ -75,8 +75,10 @@ func Run(t *testing.T, open Open) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bus := events.NewMemory()
+			cfg := taskdb.DefaultConfig()
+			cfg.Lease = time.Hour // no case is about one that runs out
 			env := Env{
-				Tasks: taskdb.NewMemory(taskdb.DefaultConfig(), taskdb.MemoryDeps{Events: bus}),
+				Tasks: taskdb.NewMemory(cfg, taskdb.MemoryDeps{Events: bus}),
 				Blobs: storage.NewMem(), Events: bus,
 			}
 			test(t, &bench{Master: open(t, env), Env: env})
