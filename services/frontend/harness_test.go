@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,7 @@ func start(t testing.TB, change ...func(*Config)) *suite {
 // startWith is start with shared settings.
 func startWith(t testing.TB, set *settings.Set, change ...func(*Config)) *suite {
 	cfg := DefaultConfig()
+	cfg.BodyGrace, cfg.Serve.ReadTimeout = 2*time.Minute, time.Minute // on a busy machine
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -38,7 +38,7 @@ func TestWaitAnswersWhenTheImageEnds(t *testing.T) {
 	s := start(t)
 	id := s.master.add(imagemaster.StateInProgress, nil)
 	got := make(chan answer, 1)
-	go func() { got <- s.get("/image/isReady?wait=30s&id=" + id) }()
+	go func() { got <- s.get("/image/isReady?wait=60s&id=" + id) }()
 	s.master.end(id, imagemaster.StateFinished, []byte("result"))
 	assert.Contains(t, string((<-got).body), `"state":"finished"`)
 

@@ -133,7 +133,7 @@ func TestAPortPublishedOnLoopbackNeedsNoKeys(t *testing.T) {
 
 func TestLongPollAnswersWhenTheFrontendStops(t *testing.T) {
 	cfg := DefaultConfig()
-	cfg.Serve.Listen, cfg.Serve.Grace = "127.0.0.1:0", 10*time.Second
+	cfg.Serve.Listen, cfg.Serve.Grace = "127.0.0.1:0", 45*time.Second // below the poll
 	m := newMemMaster()
 	m.polled = make(chan struct{}, 1)
 	id := m.add(imagemaster.StateInProgress, nil)

@@ -37,7 +37,7 @@ func (h *hand) write(text string) {
 
 // answer reads the answer, which must come although the request is not whole.
 func (h *hand) answer() answer {
-	require.NoError(h.t, h.conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(h.t, h.conn.SetReadDeadline(time.Now().Add(time.Minute)))
 	resp, err := http.ReadResponse(bufio.NewReader(h.conn), &http.Request{Method: http.MethodPost})
 	require.NoError(h.t, err)
 	defer func() { _ = resp.Body.Close() }()
