@@ -15,8 +15,11 @@ import (
 	"imagemill/pkg/discovery"
 )
 
+// silent is short, and yet long enough for a busy machine to answer a question in.
+const silent = 100 * time.Millisecond
+
 // quick makes silence a matter of moments.
-func quick(c *discovery.TransportConfig) { c.Silence, c.ProbePath = 20*time.Millisecond, "/alive" }
+func quick(c *discovery.TransportConfig) { c.Silence, c.ProbePath = silent, "/alive" }
 
 // hanging is an instance that answers nothing until it is told to go on, except,
 // if it is alive, questions after its health.
@@ -120,6 +123,7 @@ func TestWhatWaitsForAHangingInstanceGoesElsewhereIfItMay(t *testing.T) {
 }
 
 func TestLongPollsAreNotMistakenForAHang(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, quick)
 	h := newHanging(t, f)
 	h.alive.Store(true)
@@ -133,14 +137,15 @@ func TestLongPollsAreNotMistakenForAHang(t *testing.T) {
 }
 
 func TestSilenceIsAskedAfterMoreAndMoreRarely(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, quick)
 	h := newHanging(t, f)
 	h.alive.Store(true)
 	started := time.Now()
 	f.park(h, "GET", nil)
-	require.Eventually(t, func() bool { return h.asked.Load() == 6 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return h.asked.Load() >= 6 }, time.Minute, time.Millisecond)
 	// 1 + 2 + 4 + 8 + 8 + 8 times Silence.
-	assert.GreaterOrEqual(t, time.Since(started), 31*20*time.Millisecond)
+	assert.GreaterOrEqual(t, time.Since(started), 31*silent)
 }
 
 func TestWhoHangsAndIsGoneKeepsNobody(t *testing.T) {

@@ -215,14 +215,15 @@ func TestAFlappingWriterCostsWhatTheIntervalAllows(t *testing.T) {
 	v := settings.Use(set, number("size"), 5)
 	begun := time.Now()
 	run(t, set, store)
-	for i := 0; time.Since(begun) < 300*time.Millisecond; i++ {
+	follows := func() bool { applied, _ := set.Counts(); return applied > 2 }
+	for i := 0; time.Since(begun) < 300*time.Millisecond || !follows() && time.Since(begun) < time.Minute; i++ {
 		require.NoError(t, store.PutSetting(t.Context(), "size", strconv.Itoa(i%50+1), "w"))
 	}
 	require.NoError(t, store.PutSetting(t.Context(), "size", "99", "w"))
 	require.Eventually(t, func() bool { return v.Get() == 99 }, time.Minute, time.Millisecond)
 	applied, _ := set.Counts()
 	assert.LessOrEqual(t, float64(applied), 1+float64(time.Since(begun))/float64(interval))
-	assert.Greater(t, applied, uint64(2), "and they do follow")
+	assert.True(t, follows(), "and they do follow")
 }
 
 func Example() {
