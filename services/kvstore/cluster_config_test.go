@@ -64,7 +64,7 @@ func TestClusterStartFails(t *testing.T) {
 		spoil(&c)
 		s, err := New(c, Deps{Log: quiet()})
 		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		require.ErrorContains(t, s.Run(ctx), name)
 		cancel()
 	}
