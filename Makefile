@@ -37,17 +37,17 @@ test: bin/consul bin/versitygw ## Run all tests
 .PHONY: native
 native: ## Run the tests of what the native engine adds; it needs libvips, libjpeg-turbo and libwebp
 	go vet -tags vips ./services/worker/... ./cmd/...
-	$(LINT) run --build-tags vips ./services/worker/... ./cmd/...
-	go test -tags vips -count=1 -timeout 25m ./services/worker/engine/{native,turbo,vips}/...
-	go test -tags vips -count=1 -timeout 25m -skip 'Watchers|ThreeNodes|StaticRegistry' ./cmd/...
+	$(LINT) run --timeout 30m --build-tags vips ./services/worker/... ./cmd/...
+	go test -tags vips -count=1 -timeout 40m ./services/worker/engine/{native,turbo,vips}/...
+	go test -tags vips -count=1 -timeout 40m -skip 'Watchers|ThreeNodes|StaticRegistry' ./cmd/...
 
 .PHONY: race
 race: bin/consul bin/versitygw ## Run the tests with the race detector, without the long end-to-end ones
-	go test -race -short -timeout 20m ./...
+	go test -race -short -timeout 40m ./...
 
 .PHONY: e2e
 e2e: bin/versitygw ## Run the end-to-end scenarios over all topologies, and the kill tour
-	IMAGEMILL_E2E_MINUTES=0.75 go test -count=1 -timeout 25m -v -run 'Test' ./e2e ./cmd/imagemill
+	IMAGEMILL_E2E_MINUTES=0.75 go test -count=1 -timeout 50m -v -run 'Test' ./e2e ./cmd/imagemill
 
 MINUTES ?= 30
 .PHONY: chaos
@@ -58,7 +58,7 @@ chaos: ## Run the fault lab for long: MINUTES (30) each on SQLite, on PostgreSQL
 
 .PHONY: e2e-compose
 e2e-compose: airgap image ## Run them over containers, with the kill tour, scaling and a rolling restart
-	IMAGEMILL_E2E_COMPOSE=1 go test -count=1 -timeout 30m -v -run 'TestCompose' ./e2e
+	IMAGEMILL_E2E_COMPOSE=1 go test -count=1 -timeout 60m -v -run 'TestCompose' ./e2e
 
 .PHONY: check
 check: fmt vet tidy cross lint ## Check format, vet, tidiness, cross-compilation and lint
@@ -86,7 +86,7 @@ cross: ## Compile for every system that is promised, without a C compiler
 
 .PHONY: lint
 lint: ## Run golangci-lint
-	$(LINT) run ./...
+	$(LINT) run --timeout 30m ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for ten thousand inputs
