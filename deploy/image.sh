@@ -18,4 +18,6 @@ if command -v go >/dev/null; then
 		[ -z "$value" ] || args+=(--build-arg "$name=$value")
 	done
 fi
-exec docker build -f deploy/Dockerfile -t "${IMAGEMILL_IMAGE:-imagemill:latest}" "${args[@]}" .
+# A network may break a download off for a moment; what was built before stays.
+build() { docker build -f deploy/Dockerfile -t "${IMAGEMILL_IMAGE:-imagemill:latest}" "${args[@]}" .; }
+build || { sleep 10; build; } || { sleep 30; build; }

@@ -16,8 +16,10 @@ suite=trixie
 
 say() { printf 'airgap: %s\n' "$*"; }
 fail() { printf 'airgap: %s\n' "$*" >&2; exit 1; }
+# again has something succeed that a network may break off for a moment: in three goes.
+again() { "$@" || { sleep 10; "$@"; } || { sleep 30; "$@"; }; }
 # build says nothing unless it fails.
-build() { docker build -q -t "$1" "$2" >"$2/log" 2>&1 || { cat "$2/log" >&2; fail "$1 cannot be built"; }; }
+build() { again docker build -q -t "$1" "$2" >"$2/log" 2>&1 || { cat "$2/log" >&2; fail "$1 cannot be built"; }; }
 present() { docker image inspect "$1" >/dev/null 2>&1; }
 
 # mirror is where this machine's own Debian packages come from. Files of other
@@ -41,13 +43,13 @@ build_base() {
 	command -v debootstrap >/dev/null || {
 		say "installing debootstrap"
 		{ apt-get install -yq --no-install-recommends debootstrap ||
-			{ apt-get update -q && apt-get install -yq --no-install-recommends debootstrap; }; } >"$1/log" 2>&1 ||
+			again sh -c 'apt-get update -q && apt-get install -yq --no-install-recommends debootstrap'; } >"$1/log" 2>&1 ||
 			{ cat "$1/log" >&2; fail "debootstrap cannot be installed"; }
 	}
 	from=$(mirror)
 	eval "$(apt-config shell proxy Acquire::http::Proxy)"
 	say "$base_image: Debian $suite from this machine's mirror"
-	http_proxy=${proxy:-${http_proxy:-}} debootstrap --variant=minbase "$suite" "$dir" "$from" >"$1/log" 2>&1 ||
+	http_proxy=${proxy:-${http_proxy:-}} again debootstrap --variant=minbase "$suite" "$dir" "$from" >"$1/log" 2>&1 ||
 		{ tail -n 20 "$1/log" >&2; fail "debootstrap did not succeed"; }
 	[ -z "$proxy" ] || printf 'Acquire::http::Proxy "%s";\n' "$proxy" >"$dir/etc/apt/apt.conf.d/90proxy"
 	rm -rf "$dir"/var/cache/apt/archives/*.deb "$dir"/var/lib/apt/lists/* "$dir"/var/log/* \
@@ -88,7 +90,7 @@ build_nats() {
 	version=$(go list -m -f '{{.Version}}' github.com/nats-io/nats-server/v2)
 	say "$nats_image: nats-server $version, from its Go module"
 	mkdir -p "$dir"
-	CGO_ENABLED=0 GOBIN=$dir GOFLAGS=-trimpath go install -ldflags='-s -w' "github.com/nats-io/nats-server/v2@$version"
+	CGO_ENABLED=0 GOBIN=$dir GOFLAGS=-trimpath again go install -ldflags='-s -w' "github.com/nats-io/nats-server/v2@$version"
 	printf 'FROM scratch\nCOPY nats-server /nats-server\nENTRYPOINT ["/nats-server"]\n' >"$dir/Dockerfile"
 	build "$nats_image" "$dir"
 }
