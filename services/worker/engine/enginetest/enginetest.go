@@ -9,6 +9,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"image"
 	_ "image/gif"  // results are read back
 	_ "image/jpeg" // results are read back
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	_ "golang.org/x/image/tiff" // results are read back
@@ -44,6 +46,10 @@ func Run(t *testing.T, e engine.Engine) {
 	t.Run("cancelled", s.cancelled)
 }
 
+// patience is the wall time of a picture whose time is not what is tested: it may
+// stand still for long on a machine that is busy with other things.
+const patience = 5 * time.Minute
+
 // Suite is an engine with helpers to use it in tests.
 type Suite struct{ Engine engine.Engine }
 
@@ -56,7 +62,7 @@ func (s Suite) Render(t testing.TB, original []byte, document string) (engine.Re
 	return s.RenderFile(t, source, document, engine.Limits{})
 }
 
-// RenderFile is Render for a file and limits.
+// RenderFile is Render for a file and limits; no wall time stands for a long one.
 func (s Suite) RenderFile(t testing.TB, source, document string, limits engine.Limits) (engine.Report, error) {
 	t.Helper()
 	if document == "" || document[0] == '[' {
@@ -64,6 +70,7 @@ func (s Suite) RenderFile(t testing.TB, source, document string, limits engine.L
 	}
 	p, err := pipeline.Parse([]byte(document))
 	require.NoError(t, err, document)
+	limits.WallTime = cmp.Or(limits.WallTime, patience)
 	return s.Engine.Render(t.Context(), engine.Job{Source: source, Dir: t.TempDir(), Pipeline: p, Limits: limits})
 }
 

@@ -24,7 +24,7 @@ func (s conformance) marked(t *testing.T, original, mark []byte, document string
 	require.NoError(t, os.WriteFile(asset, mark, 0o600))
 	p, err := pipeline.Parse([]byte(`{"renditions":[{"format":"png","operations":[` + document + `]}]}`))
 	require.NoError(t, err, document)
-	job := engine.Job{Source: source, Dir: dir, Pipeline: p, Assets: map[string]string{}}
+	job := engine.Job{Source: source, Dir: dir, Pipeline: p, Assets: map[string]string{}, Limits: engine.Limits{WallTime: patience}}
 	for _, a := range p.Assets() {
 		if a.Image != "gone" {
 			job.Assets[a.Key()] = asset

@@ -45,7 +45,7 @@ func WholePhotographs(t *testing.T, e engine.Engine, out []pipeline.Format, path
 				})
 			}
 		}
-		report, err := e.Render(t.Context(), engine.Job{Source: name, Dir: t.TempDir(), Pipeline: p})
+		report, err := e.Render(t.Context(), engine.Job{Source: name, Dir: t.TempDir(), Pipeline: p, Limits: engine.Limits{WallTime: patience}})
 		require.NoError(t, err, name)
 		for i, r := range report.Renditions {
 			want, got := whole.Lanczos(t, p.Renditions[i]), Lossy(t, r.File)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -43,6 +44,7 @@ func newPool(t testing.TB, env ...string) engine.Engine {
 	require.NoError(t, err)
 	pool, err := process.New(process.Config{
 		Command: []string{self}, Env: append(env, asEngine+"=1"), Size: 2, MemoryBytes: 1 << 30,
+		StartTime: time.Minute, WallTime: 5 * time.Minute,
 	}, process.Deps{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

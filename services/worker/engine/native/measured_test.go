@@ -78,6 +78,7 @@ func measured(t *testing.T, threads int, job engine.Job) int64 {
 	require.NoError(t, err)
 	pool, err := process.New(process.Config{
 		Command: []string{self}, Env: []string{asEngine + "=1"}, Size: 1, Threads: threads, MemoryBytes: 1 << 30,
+		StartTime: time.Minute, WallTime: 5 * time.Minute,
 	}, process.Deps{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,7 +55,7 @@ func TestMain(m *testing.M) {
 // peak renders a picture in a process of its own and gives its VmHWM in bytes.
 func peak(t *testing.T, source string, p pipeline.Pipeline) int64 {
 	t.Helper()
-	doc, err := json.Marshal(engine.Job{Source: source, Dir: t.TempDir(), Pipeline: p})
+	doc, err := json.Marshal(engine.Job{Source: source, Dir: t.TempDir(), Pipeline: p, Limits: engine.Limits{WallTime: 5 * time.Minute}})
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), jobEnv+"="+string(doc))

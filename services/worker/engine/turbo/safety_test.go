@@ -214,7 +214,7 @@ func TestHostile(t *testing.T) {
 	for _, f := range files {
 		original, err := os.ReadFile(f)
 		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		err = try(t, ctx, original, p)
 		cancel()
 		kind := string(fault.KindOf(err))
