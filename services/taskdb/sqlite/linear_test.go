@@ -27,7 +27,7 @@ func TestLinearizable(t *testing.T) {
 	}
 	restarts, pause := 0, 150*time.Millisecond
 	q := taskdbtest.Quarrel{
-		Store: func() taskdb.Store { return store.Load() }, Calls: calls,
+		Store: func() taskdb.Store { return store.Load() }, Calls: calls, Troubles: 1,
 		Trouble: func() {
 			<-time.After(pause)
 			begun := time.Now()

@@ -90,11 +90,13 @@ func (h *Heard) Take() []events.Event {
 	return all
 }
 
-// Config is the configuration of the suite: three tries, two deaths.
+// Config is the configuration of the suite: three tries, two deaths, and much time for
+// calls that a busy machine lets stand.
 func Config() taskdb.Config {
 	cfg := taskdb.DefaultConfig()
 	cfg.Lease, cfg.MaxTries, cfg.MaxDeaths = 15*time.Second, 3, 2
 	cfg.BackoffMin, cfg.BackoffMax = time.Second, 10*time.Second
+	cfg.Timeout = 2 * time.Minute
 	return cfg
 }
 
