@@ -14,7 +14,6 @@ import (
 	"imagemill/internal/fault"
 	"imagemill/services/taskdb"
 	"imagemill/services/taskdb/backend"
-	"imagemill/services/taskdb/postgres/postgrestest"
 	"imagemill/services/taskdb/taskdbtest"
 )
 
@@ -45,7 +44,7 @@ func creating(ctx context.Context, n taskdb.NewTask) *write {
 // All that can meet in one transaction meets: the outcomes are as if each had come
 // alone, one after the other.
 func TestOneTransactionOfEverything(t *testing.T) {
-	s := openAt(t, postgrestest.Start(t).Database(t))
+	s := openAt(t, Shared.Database(t))
 	_, err := s.Create(t.Context(), taskdbtest.New(1))
 	require.NoError(t, err)
 	gone, cancel := context.WithCancel(t.Context())
@@ -83,7 +82,7 @@ func TestOneTransactionOfEverything(t *testing.T) {
 // What is damaged in one row does not hide the others, nor does a write that fails
 // take those with it that came at the same moment.
 func TestADamagedRow(t *testing.T) {
-	s := openAt(t, postgrestest.Start(t).Database(t))
+	s := openAt(t, Shared.Database(t))
 	for n := 1; n <= 3; n++ {
 		_, err := s.Create(t.Context(), taskdbtest.New(n))
 		require.NoError(t, err)
@@ -111,7 +110,7 @@ func TestADamagedRow(t *testing.T) {
 
 // A table that cannot be read is an error of ours, and never "there is no task".
 func TestABrokenTableIsNotAMissingTask(t *testing.T) {
-	s := openAt(t, postgrestest.Start(t).Database(t))
+	s := openAt(t, Shared.Database(t))
 	_, err := s.Create(t.Context(), taskdbtest.New(1))
 	require.NoError(t, err)
 	exec(t, s, "ALTER TABLE tasks RENAME COLUMN lease_until TO gone")
@@ -129,7 +128,7 @@ func TestABrokenTableIsNotAMissingTask(t *testing.T) {
 // Connections that an operator ends, and a deadlock with somebody else, are not
 // noticed by callers.
 func TestEndedConnectionsAreNotNoticed(t *testing.T) {
-	s := openAt(t, postgrestest.Start(t).Database(t))
+	s := openAt(t, Shared.Database(t))
 	for n := range 20 {
 		_, err := s.Create(t.Context(), taskdbtest.New(n))
 		require.NoError(t, err)
@@ -142,9 +141,9 @@ func TestEndedConnectionsAreNotNoticed(t *testing.T) {
 
 // A row that somebody else holds makes a write wait, and no longer than a call may.
 func TestALockedRow(t *testing.T) {
-	database := postgrestest.Start(t).Database(t)
+	database := Shared.Database(t)
 	s := openAt(t, database)
-	s.cfg.Timeout = time.Second
+	hasty := openAt(t, database, func(c *taskdb.Config) { c.Timeout = time.Second })
 	_, err := s.Create(t.Context(), taskdbtest.New(1))
 	require.NoError(t, err)
 	other, err := pgx.Connect(t.Context(), database)
@@ -157,11 +156,11 @@ func TestALockedRow(t *testing.T) {
 	tasks, err := s.Claim(t.Context(), taskdb.Claim{Worker: "w", Max: 1})
 	require.NoError(t, err)
 	require.Empty(t, tasks, "a claim waits for nobody")
-	_, err = s.Cancel(t.Context(), taskdbtest.ID(1))
+	_, err = hasty.Cancel(t.Context(), taskdbtest.ID(1))
 	require.Equal(t, fault.Unavailable, fault.KindOf(err), "%v", err)
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.Eventually(t, func() bool {
-		_, err = s.Cancel(t.Context(), taskdbtest.ID(1))
+		_, err = hasty.Cancel(t.Context(), taskdbtest.ID(1))
 		return err == nil
 	}, time.Minute, time.Millisecond)
 }
@@ -183,9 +182,8 @@ func claiming(t *testing.T, c taskdb.Claim) *write {
 // What a transaction has claimed that was rolled back is nobody's: carried out again,
 // together or one by one, each claim gets what it has claimed in the end.
 func TestClaimsOfARolledBackTransactionAreNotGiven(t *testing.T) {
-	pg := postgrestest.Start(t)
 	for code, why := range map[string]string{"53200": "repeated together", "XX000": "repeated one by one"} {
-		s := openAt(t, pg.Database(t))
+		s := openAt(t, Shared.Database(t))
 		for n := 1; n <= 2; n++ {
 			_, err := s.Create(t.Context(), taskdbtest.New(n))
 			require.NoError(t, err)
@@ -209,7 +207,7 @@ func TestClaimsOfARolledBackTransactionAreNotGiven(t *testing.T) {
 // Claims that leave tasks to others have a statement each: together they get no more
 // of Batch than one after the other, also when they are carried out again.
 func TestClaimsOfOneTransactionShareTheLanes(t *testing.T) {
-	s := openAt(t, postgrestest.Start(t).Database(t))
+	s := openAt(t, Shared.Database(t))
 	for n := range 40 {
 		task := taskdbtest.New(n)
 		if n >= 30 {
@@ -241,7 +239,7 @@ func TestClaimsOfOneTransactionShareTheLanes(t *testing.T) {
 // A claim that seemed to come from a silent worker, and no longer when it was served a
 // moment later, is given its tasks: nobody else will be.
 func TestAClaimThatWasServedIsNotRefused(t *testing.T) {
-	database := postgrestest.Start(t).Database(t)
+	database := Shared.Database(t)
 	s := openAt(t, database)
 	_, err := s.Create(t.Context(), taskdbtest.New(1))
 	require.NoError(t, err)
@@ -265,7 +263,7 @@ func TestAClaimThatWasServedIsNotRefused(t *testing.T) {
 
 // What the same batch deletes is not retried, and the batch needs no second attempt.
 func TestRetriesBesideADeletion(t *testing.T) {
-	s := openAt(t, postgrestest.Start(t).Database(t))
+	s := openAt(t, Shared.Database(t))
 	for n := 1; n <= 2; n++ {
 		_, err := s.Create(t.Context(), taskdbtest.New(n))
 		require.NoError(t, err)

@@ -29,7 +29,7 @@ func BenchmarkCreateClaimFinish(b *testing.B) { benchmarks(b).CreateClaimFinish(
 
 // BenchmarkTwoProcesses does so with two stores on one database.
 func BenchmarkTwoProcesses(b *testing.B) {
-	database := server.Database(b)
+	database := measured.Database(b)
 	opened := taskdbtest.Benchmarks{Open: func() taskdb.Store { return open(b, real(), database) }}
 	opened.CreateClaimFinish(b, 2)
 }

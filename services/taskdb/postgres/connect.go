@@ -21,7 +21,7 @@ import (
 // oldest is the first version of PostgreSQL that is worked with.
 const oldest = 130000
 
-// connectWithin bounds one attempt to connect.
+// connectWithin bounds one attempt to connect, unless the address has a connect_timeout.
 const connectWithin = 5 * time.Second
 
 // refusal is a server that answers and cannot be used, until somebody changes it.
@@ -41,7 +41,9 @@ func parse(cfg taskdb.Config) (*pgxpool.Config, error) {
 			"write postgres://user:password@host:5432/database?sslmode=verify-full")
 	}
 	c := pc.ConnConfig
-	c.ConnectTimeout = connectWithin
+	if c.ConnectTimeout == 0 { // the address may say it
+		c.ConnectTimeout = connectWithin
+	}
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "imagemill-taskdb"
 	}

@@ -21,31 +21,50 @@ import (
 )
 
 // server is the one that all tests share which do not harm theirs.
-var server postgrestest.Shared
+var server = &postgres.Shared
+
+// measured is the one of the benchmarks, which are about the disk as well.
+var measured = postgrestest.Shared{OnDisk: true}
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		server.Stop()
+		measured.Stop()
 		os.Exit(code)
 	}), goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-// open gives a store in a database, a new one where none is named.
+// open gives a store in a database, where none is named in a new one whose tables are
+// there: what makes them is tried by tests of its own.
 func open(t testing.TB, env taskdbtest.Env, database ...string) *postgres.Store {
 	t.Helper()
-	cfg := env.Config
 	if len(database) > 0 {
-		cfg.Database = database[0]
-	} else {
-		cfg.Database = server.Database(t)
+		return openIn(t, env, database[0])
 	}
+	where := server
+	if _, benchmark := t.(*testing.B); benchmark {
+		where = &measured
+	}
+	return openIn(t, env, where.Copy(t, func(database string) { require.NoError(t, openIn(t, env, database).Close()) }))
+}
+
+func openIn(t testing.TB, env taskdbtest.Env, database string) *postgres.Store {
+	t.Helper()
+	cfg := env.Config
+	cfg.Database = database
 	s, err := postgres.Open(t.Context(), cfg, postgres.Deps{Log: quiet(), Events: env.Events, Now: env.Now})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	require.Eventually(t, func() bool { return len(s.Missing()) == 0 }, time.Minute, time.Millisecond, "%v", s.Missing())
+	ready(t, s)
 	return s
+}
+
+// ready waits until the database is there.
+func ready(t testing.TB, s *postgres.Store) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(s.Missing()) == 0 }, time.Minute, time.Millisecond, "%v", s.Missing())
 }
 
 // real is the world as it is, with the database's clock.

@@ -18,10 +18,16 @@ import (
 	"imagemill/services/taskdb/taskdbtest"
 )
 
-func openAt(t *testing.T, database string) *Store {
+// Shared is the one server of all tests that do not harm theirs.
+var Shared postgrestest.Shared
+
+func openAt(t *testing.T, database string, change ...func(*taskdb.Config)) *Store {
 	t.Helper()
 	cfg := taskdbtest.Config()
 	cfg.Database = database
+	for _, c := range change {
+		c(&cfg)
+	}
 	s, err := Open(t.Context(), cfg, Deps{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -29,11 +35,24 @@ func openAt(t *testing.T, database string) *Store {
 	return s
 }
 
+// refused is why Open refuses a database that answers. One that took too long for it
+// is asked again.
+func refused(t *testing.T, cfg taskdb.Config) (err error) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var s *Store
+		if s, err = Open(t.Context(), cfg, Deps{Log: slog.New(slog.DiscardHandler)}); err == nil {
+			_ = s.Close()
+		}
+		return err != nil
+	}, time.Minute, time.Millisecond)
+	return err
+}
+
 // A database of every version that there was is brought up to date, with its tasks.
 func TestMigratesFromEveryVersion(t *testing.T) {
-	pg := postgrestest.Start(t)
 	for version := int64(0); ; version++ {
-		database := pg.Database(t)
+		database := Shared.Database(t)
 		cfg, err := pgx.ParseConfig(database)
 		require.NoError(t, err)
 		p, end, err := provider(cfg)
@@ -66,9 +85,8 @@ func TestMigratesFromEveryVersion(t *testing.T) {
 
 // Tables of a newer imagemill, and of something else, are left alone, and that is said.
 func TestForeignTablesAreRefused(t *testing.T) {
-	pg := postgrestest.Start(t)
 	cfg := taskdbtest.Config()
-	cfg.Database = pg.Database(t)
+	cfg.Database = Shared.Database(t)
 	openAt(t, cfg.Database)
 	exec := func(statement string) {
 		conn, err := pgx.Connect(t.Context(), cfg.Database)
@@ -78,14 +96,13 @@ func TestForeignTablesAreRefused(t *testing.T) {
 		require.NoError(t, conn.Close(t.Context()))
 	}
 	exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, true)")
-	_, err := Open(t.Context(), cfg, Deps{Log: slog.New(slog.DiscardHandler)})
+	err := refused(t, cfg)
 	for _, part := range []string{setting, "newer imagemill", "99"} {
 		require.ErrorContains(t, err, part)
 	}
-	cfg.Database = pg.Database(t)
+	cfg.Database = Shared.Database(t)
 	exec("CREATE TABLE tasks (id text)")
-	_, err = Open(t.Context(), cfg, Deps{Log: slog.New(slog.DiscardHandler)})
-	require.ErrorContains(t, err, `relation "tasks" already exists`)
+	require.ErrorContains(t, refused(t, cfg), `relation "tasks" already exists`)
 }
 
 // What a write may be told, by the codes of PostgreSQL.
