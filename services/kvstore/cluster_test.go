@@ -93,6 +93,9 @@ func TestClusterWipedNodeRejoins(t *testing.T) {
 	f.converge()
 	f.voters("n0", "n1", "n2")
 	f.everywhere("after")
+	address, err := f.nodes[f.leader()].node.cluster.ServerAddr(was)
+	require.NoError(t, err)
+	assert.Equal(t, nowhere, address, "its old self is not taken for its new one")
 
 	// Its vote counts: with another node gone, there is still a majority.
 	f.stop(f.follower2(i))

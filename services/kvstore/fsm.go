@@ -1,6 +1,7 @@
 package kvstore
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -93,7 +94,12 @@ func carryOut(v *view, l *raft.Log) (*stage, *outcome) {
 // Snapshot gives the state to be written; that is only a pointer.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) { return f.current(), nil }
 
-// Restore replaces the state and wakes all who wait.
+// errOlder is returned for a snapshot of a state that has been passed.
+var errOlder = errors.New("the snapshot is older than the state")
+
+// Restore replaces the state and wakes all who wait. It never goes back: what was
+// committed stays so, and Raft itself does not look whether a snapshot that comes
+// late has been overtaken.
 func (f *fsm) Restore(r io.ReadCloser) error {
 	v, err := readSnapshot(r)
 	if cerr := r.Close(); err == nil {
@@ -101,6 +107,9 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	}
 	if err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
+	}
+	if now := f.current(); v.applied < now.applied {
+		return fmt.Errorf("restore snapshot: %w: of index %d, after %d", errOlder, v.applied, now.applied)
 	}
 	f.view.Store(v)
 	f.kv.wakeAll()

@@ -103,13 +103,37 @@ func (c *cluster) leaderPeer() (peer, bool) {
 	return p, ok && p.api != ""
 }
 
+// nowhere is the address of a node that is gone; raftStream does not dial it.
+const nowhere = raft.ServerAddress("")
+
 // ServerAddr gives Raft the address under which a node is reached now, which
-// may be another one than when it was given its vote.
+// may be another one than when it was given its vote; nowhere, if the node is gone
+// for good. For an error Raft takes the address that it was given the vote with.
+// That may by now be the address of the same machine after its data were lost:
+// Raft's last words to the node that it was would overwrite newer ones to the node
+// that it is.
 func (c *cluster) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
-	if p, ok := c.peerByID(id); ok {
-		return p.raft, nil
+	peers := c.peers()
+	for _, p := range peers {
+		if p.id == id {
+			return p.raft, nil
+		}
 	}
-	return "", fmt.Errorf("find address of node %s: gossip does not know it", id)
+	unknown := fmt.Errorf("find address of node %s: gossip does not know it", id)
+	m := c.member()
+	if m == nil || id == m.id {
+		return "", unknown
+	}
+	f := m.raft.GetConfiguration()
+	if err := f.Error(); err != nil {
+		return "", fmt.Errorf("find address of node %s: %w", id, err)
+	}
+	servers := f.Configuration().Servers
+	i := slices.IndexFunc(servers, func(s raft.Server) bool { return s.ID == id })
+	if i < 0 || slices.ContainsFunc(peers, func(p peer) bool { return p.raft == servers[i].Address }) {
+		return nowhere, nil
+	}
+	return "", unknown
 }
 
 // roster remembers, by name, the Raft IDs that gossip has shown, and which of

@@ -185,6 +185,23 @@ func (m *machine) restore() {
 	m.fsm = fresh
 }
 
+func TestStateMachineNeverGoesBack(t *testing.T) {
+	f := newFSM()
+	put := func(index uint64, key string) {
+		data, err := (&command{kind: commandKV, now: time.Unix(1, 0), ops: []Op{{Verb: verbSet, Key: key}}}).encode()
+		require.NoError(t, err)
+		f.Apply(&raft.Log{Index: index, Type: raft.LogCommand, Data: data})
+	}
+	put(3, "a")
+	before := image(t, f.current())
+	put(4, "b")
+	after := image(t, f.current())
+	require.ErrorIs(t, f.Restore(readCloser{bytes.NewBuffer(before)}), errOlder)
+	require.Equal(t, after, image(t, f.current()))
+	require.NoError(t, f.Restore(readCloser{bytes.NewBuffer(after)}), "the same state again does no harm")
+	require.Equal(t, after, image(t, f.current()))
+}
+
 type readCloser struct{ *bytes.Buffer }
 
 func (readCloser) Close() error { return nil }

@@ -130,6 +130,9 @@ func (s *raftStream) Accept() (net.Conn, error) {
 
 // Dial connects to another node.
 func (s *raftStream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	if address == nowhere {
+		return nil, errors.New("dial raft: this node is gone")
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	raw, err := s.dial(ctx, "tcp", string(address))
