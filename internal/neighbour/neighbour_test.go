@@ -15,12 +15,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"imagemill/internal/leaktest"
 	"imagemill/pkg/discovery"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func ExampleCompatible() {
 	fmt.Println(Compatible("0.3.1+abc", "0.3.9"), Compatible("0.3.1", "0.4.0"), Compatible("1.3.0", "1.9.0"), Compatible("1.9.0", "2.0.0"))

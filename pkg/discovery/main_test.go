@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"imagemill/internal/leaktest"
 )
 
 // TestMain lets this test program be one of the instances of its own tests.
@@ -13,5 +13,5 @@ func TestMain(m *testing.M) {
 		beInstance()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

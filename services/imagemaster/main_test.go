@@ -8,16 +8,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"imagemill/internal/events"
+	"imagemill/internal/leaktest"
 	"imagemill/services/imagemaster"
 	"imagemill/services/imagemaster/imagemastertest"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const (
 	patience = time.Minute

@@ -11,7 +11,8 @@ import (
 
 	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"imagemill/internal/leaktest"
 )
 
 // TestMain runs the tests, or a node, where the test binary was started as one.
@@ -19,7 +20,7 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(childEnv); text != "" {
 		os.Exit(runChild(text))
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // running is one service under test.

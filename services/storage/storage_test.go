@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"imagemill/internal/leaktest"
 	"imagemill/services/storage"
 	"imagemill/services/storage/storagetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func Example() {
 	ctx, store := context.Background(), storage.NewMem()

@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"imagemill/internal/leaktest"
 	"imagemill/services/taskdb"
 	"imagemill/services/taskdb/taskdbtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func memory(_ *testing.T, env taskdbtest.Env) taskdb.Store {
 	return taskdb.NewMemory(env.Config, taskdb.MemoryDeps{Events: env.Events, Now: env.Now})

@@ -14,10 +14,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"imagemill/internal/events"
 	"imagemill/internal/fault"
+	"imagemill/internal/leaktest"
 	"imagemill/services/imagemaster"
 	"imagemill/services/storage"
 	"imagemill/services/taskdb"
@@ -30,7 +30,7 @@ const engineVariable = "IMAGEMILL_WORKER_TEST_ENGINE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(engineVariable) == "" {
-		goleak.VerifyTestMain(m)
+		leaktest.Main(m)
 		return
 	}
 	line, err := process.Parent()

@@ -9,14 +9,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"imagemill/internal/leaktest"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/consul"
 	"imagemill/pkg/discovery/discoverytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // open makes a handle with tiny times, but for those that a machine that stands
 // still for a while would use up.

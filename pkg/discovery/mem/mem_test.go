@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"imagemill/internal/leaktest"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/discoverytest"
 	"imagemill/pkg/discovery/mem"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestRegistry(t *testing.T) {
 	discoverytest.Run(t, func(*testing.T) discoverytest.Harness {

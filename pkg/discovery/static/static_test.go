@@ -7,14 +7,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"imagemill/internal/leaktest"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/discoverytest"
 	"imagemill/pkg/discovery/static"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestRegistry(t *testing.T) {
 	discoverytest.RunFixed(t, func(t *testing.T, fixed map[string][]string) discovery.Registry {

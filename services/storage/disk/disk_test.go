@@ -14,9 +14,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/leaktest"
 	"imagemill/services/storage"
 	"imagemill/services/storage/disk"
 	"imagemill/services/storage/storagetest"
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 func Example() {

@@ -15,9 +15,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/leaktest"
 	"imagemill/internal/serve"
 	"imagemill/pkg/discovery"
 	"imagemill/pkg/discovery/mem"
@@ -27,7 +27,7 @@ import (
 	"imagemill/services/storage/storagetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // patience is how long what has to come may take: longer than the healer's pause.
 const patience = 3 * time.Minute

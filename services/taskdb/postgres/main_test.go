@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"imagemill/internal/leaktest"
 	"imagemill/services/taskdb"
 	"imagemill/services/taskdb/postgres"
 	"imagemill/services/taskdb/postgres/postgrestest"
@@ -27,11 +28,10 @@ var server = &postgres.Shared
 var measured = postgrestest.Shared{OnDisk: true}
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		server.Stop()
-		measured.Stop()
-		os.Exit(code)
-	}), goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
+	code := leaktest.Run(m, goleak.IgnoreAnyFunction("os/exec.(*Cmd).Wait"))
+	server.Stop()
+	measured.Stop()
+	os.Exit(code)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }

@@ -19,9 +19,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"imagemill/internal/fault"
+	"imagemill/internal/leaktest"
 	"imagemill/pkg/pipeline"
 	"imagemill/services/worker/engine"
 	"imagemill/services/worker/engine/enginetest"
@@ -35,7 +35,7 @@ const roleVariable = "IMAGEMILL_PROCESS_TEST_ROLE"
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleVariable); role {
 	case "":
-		goleak.VerifyTestMain(m)
+		leaktest.Main(m)
 	case "parent":
 		parent()
 	default:
