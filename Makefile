@@ -91,7 +91,8 @@ lint: ## Run golangci-lint
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for ten thousand inputs
 	@set -e; for pkg in $$(go list ./...); do \
-		for f in $$(go test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
+		list=$$(go test -list '^Fuzz' $$pkg); \
+		for f in $$(grep '^Fuzz' <<<"$$list" || true); do \
 			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 10000x $$pkg; done; done
 
 .PHONY: hostile
