@@ -18,7 +18,9 @@ const patience = 30 * time.Second
 // Main runs the tests of a package and exits with their code, or with 1 where they
 // passed and goroutines are left. It is called by TestMain. The options say which
 // goroutines do not count; goleak.Cleanup is not one that it knows.
-func Main(m *testing.M, options ...goleak.Option) { os.Exit(Run(m, options...)) }
+func Main(m *testing.M, options ...goleak.Option) {
+	os.Exit(Run(m, options...)) //nolint:forbidigo // it is the end of a TestMain
+}
 
 // Run is Main for those who have something to do before they exit with the code.
 func Run(m *testing.M, options ...goleak.Option) int {

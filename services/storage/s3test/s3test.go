@@ -121,7 +121,7 @@ func Start(t testing.TB) *Server {
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 200 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)) //nolint:gosec // any will do
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
 		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
 		if err == nil && ln.Close() == nil {
 			return addr

@@ -220,7 +220,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 // give to outgoing connections: a server that is started anew must find it free again.
 func freePort() int {
 	for {
-		port := 10_000 + rand.IntN(20_000) //nolint:gosec // no secret
+		port := 10_000 + rand.IntN(20_000)
 		ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			_ = ln.Close()
