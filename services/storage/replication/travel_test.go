@@ -225,7 +225,7 @@ func TestAwayForTooLongWhileAnotherCame(t *testing.T) {
 	b = w.start(b.dir)
 	require.NoError(t, b.Compact())
 	c := w.start(w.folder("c"))
-	c.eventually("c has what b has", func() bool { return len(c.keys()) == 1 })
+	c.eventually("c has what b has", func() bool { return len(c.keys()) == 1 && c.count("pulled_blobs_total") == 1 })
 	before := c.count("pulled_blobs_total")
 	a = w.start(a.dir)
 	for len(a.keys()) > 1 {
