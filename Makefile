@@ -45,9 +45,10 @@ native: ## Run the tests of what the native engine adds; it needs libvips, libjp
 race: bin/consul bin/versitygw ## Run the tests with the race detector, without the long end-to-end ones
 	go test -race -short -timeout 40m ./...
 
+RUN ?= Test
 .PHONY: e2e
-e2e: bin/versitygw ## Run the end-to-end scenarios over all topologies, and the kill tour
-	IMAGEMILL_E2E_MINUTES=0.75 go test -count=1 -timeout 50m -v -run 'Test' ./e2e ./cmd/imagemill
+e2e: bin/versitygw ## Run the end-to-end scenarios over all topologies, and the kill tour; RUN=TestGossip only those of that name
+	IMAGEMILL_E2E_MINUTES=0.75 go test -count=1 -timeout 50m -v -run '$(RUN)' ./e2e ./cmd/imagemill
 
 MINUTES ?= 30
 .PHONY: chaos
