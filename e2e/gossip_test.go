@@ -72,22 +72,13 @@ func TestGossipDeath(t *testing.T) {
 	}
 	sets := observe(t, gossip.Config{Join: []string{first}, Label: "imagemill", TTL: gossipTTL})
 	see(t, sets, "worker", 3)
-	// A time that was disturbed is measured again.
-	const limit = gossipTTL + 3*time.Second
-	took := limit
-	for try := 0; try < 5 && took >= limit; try++ {
-		if try > 0 {
-			p.Restart("worker-1")
-			see(t, sets, "worker", 3)
-		}
-		began := time.Now()
-		p.Kill("worker-1")
-		see(t, sets, "worker", 2)
-		took = time.Since(began)
-		t.Logf("a killed worker is gone after %s, with a TTL of %s", took.Round(time.Millisecond), gossipTTL)
-	}
-	assert.Less(t, took, limit)
 	began := time.Now()
+	p.Kill("worker-1")
+	see(t, sets, "worker", 2)
+	took := time.Since(began)
+	t.Logf("a killed worker is gone after %s, with a TTL of %s", took.Round(time.Millisecond), gossipTTL)
+	assert.Less(t, took, gossipTTL+3*time.Second)
+	began = time.Now()
 	p.Signal("worker-2", syscall.SIGTERM)
 	see(t, sets, "worker", 1)
 	t.Logf("a stopped worker is gone %s after the signal", time.Since(began).Round(time.Millisecond))

@@ -51,7 +51,7 @@ func TestSaturated(t *testing.T) {
 		})
 	}
 	// For two seconds at least, and until there is enough to judge by.
-	began, told, late := time.Now(), 0, 0
+	began, told, slowest := time.Now(), 0, time.Duration(0)
 	for time.Since(began) < 2*time.Second || refused.Load() <= 100 || told < 40 {
 		require.Less(t, time.Since(began), patience, "%d refused, %d words about health", refused.Load(), told)
 		for _, service := range []string{"frontend", "imagemaster", "taskdb", "storage"} {
@@ -59,11 +59,8 @@ func TestSaturated(t *testing.T) {
 				for _, path := range []string{"/healthz", "/readyz"} {
 					asked := time.Now()
 					status := p.Status(url + path)
-					took := time.Since(asked)
-					if told++; took >= time.Second {
-						late++ // a word for which the machine stood still, or which nobody spoke
-						continue
-					}
+					told++
+					slowest = max(slowest, time.Since(asked))
 					require.Equal(t, http.StatusOK, status, "%s of %s", path, service)
 				}
 			}
@@ -72,8 +69,8 @@ func TestSaturated(t *testing.T) {
 	took := time.Since(began)
 	leave()
 	all.Wait()
-	require.LessOrEqual(t, late, told/10, "health is told within a second")
-	t.Logf("%d taken in, %d refused in %s; of %d words about health, %d took a second", len(ids), refused.Load(), took.Round(time.Millisecond), told, late)
+	require.Less(t, slowest, time.Second, "health is told in time")
+	t.Logf("%d taken in, %d refused in %s; the slowest of %d words about health took %s", len(ids), refused.Load(), took.Round(time.Millisecond), told, slowest.Round(time.Millisecond))
 
 	p.StartService("worker", 2)
 	patient := newUser(t, p, 0, 20, 200*time.Millisecond)

@@ -145,19 +145,13 @@ func TestReleasedWorkGoesOnElsewhere(t *testing.T) {
 		}
 	}
 	require.Eventually(t, in("leaves"), patience, time.Millisecond)
-	// A time that was disturbed is measured again.
-	const limit = 2 * time.Second
-	took := limit
-	for try := 0; try < 5 && took >= limit; try++ {
-		stays := fmt.Sprint("stays-", try)
-		next := c.hire(stays, 2, time.Hour, 50*time.Millisecond)
-		began := time.Now()
-		go leave()
-		require.Eventually(t, in(stays), patience, time.Millisecond)
-		took, leave = time.Since(began), next
-		t.Logf("in work elsewhere %s after the stop began", took.Round(time.Millisecond))
-	}
-	require.Less(t, took, limit)
+	c.hire("stays", 2, time.Hour, 50*time.Millisecond)
+	began := time.Now()
+	go leave()
+	require.Eventually(t, in("stays"), patience, time.Millisecond)
+	took := time.Since(began)
+	t.Logf("in work elsewhere %s after the stop began", took.Round(time.Millisecond))
+	require.Less(t, took, 2*time.Second)
 	for _, id := range ids {
 		task, err := c.tasks.Get(t.Context(), id)
 		require.NoError(t, err)

@@ -23,7 +23,7 @@ const (
 	watcherCount = 100
 	watchedTTL   = time.Second
 	// disturbances are how many measurements in a row other work on the machine may spoil.
-	disturbances = 10
+	disturbances = 3
 )
 
 // crowd is watchers of one service, each with connections of its own, as as many

@@ -113,25 +113,17 @@ func (c *crowd) change(t testing.TB, value int) []time.Duration {
 
 // A changed setting is in effect in all of 50 services within 200 ms. One change
 // follows the other at once, so that their limiters have their say too. A busy
-// machine may delay some, not most, of a row; and not every row for minutes.
+// machine may delay some; not most.
 func TestAChangeIsInEffectEverywhereSoon(t *testing.T) {
 	c := gather(t)
-	const row = 21
-	var slowest []time.Duration // of the last changes, in their order
-	for begun, n := time.Now(), 2; ; n++ {
-		took := c.change(t, n)
+	var slowest []time.Duration
+	for n := range 21 {
+		took := c.change(t, n+2)
 		slowest = append(slowest, took[len(took)-1])
-		if len(slowest) < row {
-			continue
-		}
-		slowest = slowest[len(slowest)-row:]
-		sorted := slices.Sorted(slices.Values(slowest))
-		if sorted[row/2] <= 200*time.Millisecond {
-			t.Logf("the last of %d watchers, of %d changes after %d: p50 %s, max %s", watchers, row, n-1-row, sorted[row/2], sorted[row-1])
-			return
-		}
-		require.Less(t, time.Since(begun), 2*time.Minute, "the last of %d watchers: p50 %s, max %s", watchers, sorted[row/2], sorted[row-1])
 	}
+	slices.Sort(slowest)
+	t.Logf("the last of %d watchers, of 21 changes: p50 %s, max %s", watchers, slowest[10], slowest[20])
+	require.LessOrEqual(t, slowest[10], 200*time.Millisecond)
 }
 
 // A writer with a thousand changes a second costs each of 50 watchers what its
@@ -163,7 +155,7 @@ func TestAFlappingWriterIsBounded(t *testing.T) {
 	}
 	t.Logf("%d changes; the last one in effect everywhere after %s; a watcher sent %d queries in %.2f s",
 		written, last[len(last)-1], most, seconds)
-	require.Less(t, last[len(last)-1], 30*time.Second, "for machines that stand still; as a rule it takes a tenth of a second")
+	require.Less(t, last[len(last)-1], 2*time.Second)
 }
 
 // BenchmarkSettingChange tells how long a change takes to be in effect in each of

@@ -63,7 +63,7 @@ func TestHostileFiles(t *testing.T) {
 	}
 	can, err := native.Abilities()
 	require.NoError(t, err)
-	enginetest.Hostile(t, enginetest.Assault{Pool: func(t *testing.T) engine.Engine { return newPool(t) }, Can: can, Wall: engine.DefaultWallTime, MemoryBytes: 1 << 30})
+	enginetest.Hostile(t, enginetest.Assault{Pool: func(t *testing.T) engine.Engine { return newPool(t) }, Can: can, Wall: 30 * time.Second, MemoryBytes: 1 << 30})
 }
 
 // BenchmarkBombs is how fast the pool refuses what would take much.

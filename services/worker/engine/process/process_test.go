@@ -250,7 +250,7 @@ func TestHostile(t *testing.T) {
 			healthy(t, pool)
 			return pool
 		},
-		Can: imaging.Abilities(), Wall: engine.DefaultWallTime, MemoryBytes: 1 << 30,
+		Can: imaging.Abilities(), Wall: 30 * time.Second, MemoryBytes: 1 << 30,
 	})
 }
 
